@@ -1,0 +1,2 @@
+//! Host-testable part of the serial-virt protection domain.
+#![no_std]

@@ -1,0 +1,2 @@
+//! Host-testable part of the status protection domain.
+#![no_std]

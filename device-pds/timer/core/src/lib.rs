@@ -1,0 +1,2 @@
+//! Host-testable part of the timer protection domain.
+#![no_std]

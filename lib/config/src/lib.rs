@@ -1,0 +1,149 @@
+//! What the system description has no place for: guest command lines, console
+//! names, policies. One typed file beside the description (`system.toml`) is
+//! checked on the host and compiled into a small read-only region for each
+//! protection domain that wants one.
+//!
+//! Not here: authority. Nothing in a configuration can grant access to
+//! anything; it only says how to use what the description granted.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "std")]
+extern crate std;
+
+use core::fmt;
+
+use heapless::{String, Vec};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// Longest kernel command line, in bytes, without its terminator: Linux's
+/// COMMAND_LINE_SIZE on x86 less one.
+pub const COMMAND_LINE_MAX: usize = 2047;
+
+/// Longest name of a guest or console, in bytes.
+pub const NAME_MAX: usize = 32;
+
+/// Most clients that a serial virtualiser or status domain serves.
+pub const CLIENTS_MAX: usize = 8;
+
+/// First bytes of a configuration region; then the length of the encoding
+/// (u32, little endian), then the encoding.
+pub const MAGIC: [u8; 8] = *b"BHCONF\x00\x01";
+
+/// What to do when a guest does this.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Stop the guest for good and report.
+    Stop,
+    /// Start it again from the pristine images.
+    Restart,
+}
+
+/// A guest and its VMM.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Vmm {
+    /// Name in reports.
+    pub name: String<NAME_MAX>,
+    /// Kernel command line.
+    pub command_line: String<COMMAND_LINE_MAX>,
+    /// On a reset through the ACPI reset register, port 0xCF9, port 0x92 or
+    /// the keyboard controller.
+    pub on_reset: Action,
+    /// On a triple fault.
+    pub on_triple_fault: Action,
+    /// Resets and triple faults after which a guest is stopped all the same;
+    /// counted since the system started. 0: no limit.
+    pub restart_limit: u32,
+    /// What the guest's real-time clock starts from: seconds since 1970, UTC.
+    pub epoch_seconds: u64,
+}
+
+/// A serial virtualiser: its clients' names, in the order of their channels
+/// and queues.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SerialVirt {
+    /// One name a client. With a single client its bytes pass unchanged; with
+    /// several each line bears its client's name.
+    pub clients: Vec<String<NAME_MAX>, CLIENTS_MAX>,
+}
+
+/// A status domain: its clients' names, in the order of their channels.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Status {
+    /// One name a client.
+    pub clients: Vec<String<NAME_MAX>, CLIENTS_MAX>,
+}
+
+/// Why a region does not hold a configuration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ConfigError {
+    /// It does not begin with [`MAGIC`].
+    Magic,
+    /// It does not decode as this kind of configuration.
+    Malformed,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::Magic => f.write_str("no configuration of this version in the region"),
+            ConfigError::Malformed => f.write_str("the configuration is of another kind"),
+        }
+    }
+}
+
+/// Reads a configuration out of its region.
+///
+/// # Errors
+/// The region holds none, or one of another kind.
+pub fn read<T: DeserializeOwned>(region: &[u8]) -> Result<T, ConfigError> {
+    let rest = region.strip_prefix(&MAGIC[..]).ok_or(ConfigError::Magic)?;
+    let (length, rest) = rest.split_first_chunk::<4>().ok_or(ConfigError::Malformed)?;
+    let body = rest.get(..u32::from_le_bytes(*length) as usize).ok_or(ConfigError::Malformed)?;
+    postcard::from_bytes(body).map_err(|_| ConfigError::Malformed)
+}
+
+/// Encodes a configuration as [`read`] expects it.
+///
+/// # Errors
+/// An encoding of 2^32 bytes.
+#[cfg(feature = "std")]
+pub fn write<T: Serialize>(config: &T) -> postcard::Result<std::vec::Vec<u8>> {
+    let body = postcard::to_stdvec(config)?;
+    let length = u32::try_from(body.len()).map_err(|_| postcard::Error::SerializeBufferFull)?;
+    let mut out = MAGIC.to_vec();
+    out.extend(length.to_le_bytes());
+    out.extend(body);
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> Status {
+        let mut clients = Vec::new();
+        clients.push(String::try_from("debian").unwrap()).unwrap();
+        Status { clients }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut region = write(&status()).unwrap();
+        region.resize(4096, 0);
+        assert_eq!(read::<Status>(&region), Ok(status()));
+    }
+
+    #[test]
+    fn a_truncated_or_foreign_region_is_refused() {
+        let bytes = write(&status()).unwrap();
+        for length in 0..bytes.len() {
+            assert!(read::<Status>(&bytes[..length]).is_err(), "{length}");
+        }
+        assert_eq!(read::<Status>(&[0; 4096]), Err(ConfigError::Magic));
+    }
+}

@@ -1,0 +1,1 @@
+//! The protection_domain attribute.

@@ -1,0 +1,2 @@
+//! The Microkit's programming model: protection domain runtime.
+#![no_std]

@@ -1,0 +1,2 @@
+//! The only crate that touches memory which a peer can write.
+#![no_std]

@@ -1,0 +1,1 @@
+//! Guest images from Debian packages and of our own.

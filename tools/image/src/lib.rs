@@ -1,0 +1,1 @@
+//! Boot images: system payload, ELF, GRUB ISO.

@@ -1,0 +1,1 @@
+//! Fetches, patches and builds the embedded seL4 kernel.

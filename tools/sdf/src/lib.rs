@@ -1,0 +1,1 @@
+//! Microkit system descriptions: parse, check, compile, draw.

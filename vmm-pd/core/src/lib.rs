@@ -1,0 +1,19 @@
+//! The pure part of the VMM: what a guest's exits mean, the buses and devices
+//! it sees, how its first instruction is prepared.
+//!
+//! It sees the world through three small traits ([`cpu::Cpu`],
+//! [`memory::GuestMemory`], [`outside::Outside`]) and returns outcomes; it makes
+//! no system call and holds no reference into guest memory. So every exit can
+//! be driven on the host. The surprising fact: there is no clock here either,
+//! only [`types::Ticks`] read from the CPU, which a test sets.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod cpu;
+pub mod memory;
+pub mod outside;
+pub mod time;
+pub mod types;

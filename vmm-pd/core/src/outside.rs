@@ -1,0 +1,24 @@
+//! The doorbell to the outside: everything of a guest's devices that leaves
+//! the VMM. The shell implements it over the queues that `system.xml` grants.
+
+/// What lies outside the VMM. Calls queue; the shell notifies peers once, after
+/// the exit is handled.
+pub trait Outside {
+    /// Hands a byte of the guest's console to the serial domain.
+    ///
+    /// # Returns
+    /// Whether there was room; if not, the byte was not taken and
+    /// [`Outside`]'s owner calls the VMM when there is.
+    fn console_write(&mut self, byte: u8) -> bool;
+
+    /// Takes the next byte typed at the guest's console, if any.
+    fn console_read(&mut self) -> Option<u8>;
+
+    /// A byte written to the debug port 0xE9 (Bochs's and QEMU's convention),
+    /// for the status line.
+    fn debug_write(&mut self, byte: u8);
+
+    /// Seconds since 1970-01-01T00:00:00Z at the moment the machine started,
+    /// as the configuration states; what the RTC starts from.
+    fn epoch_seconds(&self) -> u64;
+}
