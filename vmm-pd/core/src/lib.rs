@@ -12,8 +12,22 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod boot;
+pub mod bus;
+pub mod control;
 pub mod cpu;
+pub mod decode;
+pub mod devices;
+pub mod dispatch;
+pub mod emulate;
+pub mod events;
+pub mod exit;
+pub mod interrupts;
+pub mod layout;
 pub mod memory;
 pub mod outside;
+pub mod report;
 pub mod time;
 pub mod types;
+pub mod vm;
+pub mod walk;

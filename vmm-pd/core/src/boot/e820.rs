@@ -1,0 +1,1 @@
+//! The memory map handed to a guest.

@@ -1,0 +1,1 @@
+//! The PVH boot protocol for an unpacked kernel.

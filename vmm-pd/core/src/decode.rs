@@ -1,0 +1,1 @@
+//! Instruction decoding for memory-mapped I/O.

@@ -1,0 +1,1 @@
+//! The acpi_pm device.

@@ -1,0 +1,1 @@
+//! The debug_exit device.

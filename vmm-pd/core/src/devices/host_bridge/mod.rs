@@ -1,0 +1,1 @@
+//! The host_bridge device.

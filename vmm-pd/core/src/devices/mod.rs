@@ -1,0 +1,12 @@
+//! The devices a guest sees. None of them knows its address or interrupt line.
+pub mod acpi_pm;
+pub mod debug_exit;
+pub mod host_bridge;
+pub mod i8042;
+pub mod ioapic;
+pub mod lapic;
+pub mod pic;
+pub mod pit;
+pub mod pvpanic;
+pub mod rtc;
+pub mod uart;

@@ -1,0 +1,1 @@
+//! The pic device.

@@ -1,0 +1,1 @@
+//! The one match: exit to outcome.

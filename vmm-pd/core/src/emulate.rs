@@ -1,0 +1,1 @@
+//! Completing a decoded instruction against a device.

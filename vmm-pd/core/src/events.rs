@@ -1,0 +1,1 @@
+//! Events to deliver: exceptions, NMI, interrupts, interrupt window.

@@ -1,0 +1,1 @@
+//! Every VM exit as an enum, parsed once from the message registers.

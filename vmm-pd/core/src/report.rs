@@ -1,0 +1,1 @@
+//! What is said of a guest that is stopped.

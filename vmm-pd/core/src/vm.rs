@@ -1,0 +1,1 @@
+//! A virtual machine: its buses, devices and pending events.
