@@ -8,5 +8,6 @@ pub mod lapic;
 pub mod pic;
 pub mod pit;
 pub mod pvpanic;
+pub mod request;
 pub mod rtc;
 pub mod uart;
