@@ -4,6 +4,9 @@
 
 use crate::types::{Ticks, Vector};
 
+#[cfg(test)]
+pub mod testing;
+
 /// General-purpose registers, in the order of their encoding in ModR/M with
 /// REX (Intel SDM vol. 2A, table 2-2...): `Rax` is 0, `R15` is 15.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -137,7 +140,8 @@ pub enum StateField {
     Dr7,
     /// RFLAGS.
     Rflags,
-    /// IA32_EFER.
+    /// IA32_EFER. Setting it also decides whether the next entry is to IA-32e
+    /// mode (EFER.LMA): on VT-x an entry control that must agree.
     Efer,
     /// IA32_PAT.
     Pat,
@@ -173,6 +177,30 @@ pub enum StateField {
     ExitInterruptionErrorCode,
     /// Guest linear address of the last exit, where it has one. Read-only.
     GuestLinearAddress,
+    /// Page-directory-pointer-table entry 0, which the processor holds in a
+    /// register while PAE paging outside IA-32e mode is on (Intel SDM vol. 3A,
+    /// 4.4.1).
+    Pdpte0,
+    /// Entry 1.
+    Pdpte1,
+    /// Entry 2.
+    Pdpte2,
+    /// Entry 3.
+    Pdpte3,
+    /// IA32_DEBUGCTL.
+    DebugControl,
+    /// IA32_STAR.
+    Star,
+    /// IA32_LSTAR.
+    Lstar,
+    /// IA32_CSTAR.
+    Cstar,
+    /// IA32_FMASK.
+    Fmask,
+    /// IA32_KERNEL_GS_BASE.
+    KernelGsBase,
+    /// IA32_TSC_AUX.
+    TscAux,
 }
 
 /// An event to deliver at the next entry.
@@ -196,6 +224,32 @@ pub enum Event {
     },
 }
 
+impl Exception {
+    /// Its vector.
+    pub const fn vector(self) -> Vector {
+        Vector(match self {
+            Exception::Debug => 1,
+            Exception::InvalidOpcode => 6,
+            Exception::DoubleFault => 8,
+            Exception::StackFault(_) => 12,
+            Exception::GeneralProtection(_) => 13,
+            Exception::PageFault { .. } => 14,
+            Exception::AlignmentCheck => 17,
+            Exception::MachineCheck => 18,
+        })
+    }
+
+    /// The error code that it pushes, if it pushes one.
+    pub const fn error_code(self) -> Option<u32> {
+        match self {
+            Exception::Debug | Exception::InvalidOpcode | Exception::MachineCheck => None,
+            Exception::DoubleFault | Exception::AlignmentCheck => Some(0),
+            Exception::StackFault(code) | Exception::GeneralProtection(code) => Some(code),
+            Exception::PageFault { error_code, .. } => Some(error_code),
+        }
+    }
+}
+
 /// A hardware exception (Intel SDM vol. 3A, table 6-1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exception {
@@ -203,6 +257,8 @@ pub enum Exception {
     Debug,
     /// #UD.
     InvalidOpcode,
+    /// #DF; its error code is zero.
+    DoubleFault,
     /// #SS with its error code.
     StackFault(u32),
     /// #GP with its error code.

@@ -25,6 +25,7 @@ pub mod exit;
 pub mod interrupts;
 pub mod layout;
 pub mod memory;
+pub mod outcome;
 pub mod outside;
 pub mod report;
 pub mod time;
