@@ -1,0 +1,38 @@
+//! The emulated machine: a PC with VT-x, which Debian's Bochs provides. This
+//! crate writes its configuration, starts it, carries its first serial port
+//! (guest consoles) both ways, parses the status lines that arrive on its
+//! second, and makes sure that the emulator never outlives its owner.
+//!
+//! Not here: what is booted (any GRUB ISO), and how things are shown.
+//!
+//! What surprises: Bochs ignores SIGTERM, and stops in its debugger on SIGINT.
+//! So it runs in a process group of its own, out of the terminal's reach, and
+//! is only ever ended by SIGKILL to its own process id.
+//!
+//! ```no_run
+//! use bulkhead_machine::{Config, Event, Machine};
+//!
+//! let machine = Machine::start(Config::new("system.iso", "target/bulkhead/logs"))?;
+//! while let Ok(event) = machine.events().recv() {
+//!     match event {
+//!         Event::Console(bytes) => print!("{}", String::from_utf8_lossy(&bytes)),
+//!         Event::Status(line) => eprintln!("{line}"),
+//!         Event::Ended(_) => break,
+//!     }
+//! }
+//! # Ok::<(), bulkhead_machine::MachineError>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod config;
+mod console;
+mod frames;
+mod machine;
+mod status;
+mod supervisor;
+
+pub use config::{Config, DEFAULT_MEMORY, IPS, Mebibytes, PROGRAM};
+pub use frames::FrameReader;
+pub use machine::{Keyboard, Logs, Machine, MachineError};
+pub use status::{GuestEvent, Outcome, Status};
+pub use supervisor::{Ending, Event};

@@ -1,0 +1,208 @@
+//! A running machine, and its start.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver},
+    },
+    thread::{self, JoinHandle},
+};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
+use tempfile::TempDir;
+
+use crate::{
+    config::{Config, DEBUGGER_COMMANDS, PROGRAM, REQUIRED, bochsrc, names},
+    console::Console,
+    frames::FrameReader,
+    supervisor::{Event, Inbox, Supervisor},
+};
+
+/// Why a machine could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// A file of the emulator is missing.
+    #[error("{path} is missing; on Debian the package {package} has it: apt-get install {package}")]
+    NotInstalled {
+        /// The file.
+        path: &'static str,
+        /// Debian's package.
+        package: &'static str,
+    },
+    /// There is no image to boot.
+    #[error("the boot image {path} cannot be read: {source}")]
+    Image {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The host refused something.
+    #[error("cannot {what}: {source}")]
+    Host {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// Says what was being done when the host refused it.
+fn host<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> MachineError {
+    move |source| MachineError::Host { what, source: source.into() }
+}
+
+/// Where a machine's logs are.
+#[derive(Clone, Debug)]
+pub struct Logs {
+    /// What the emulator has to say: warnings, and why it gave up.
+    pub emulator: PathBuf,
+    /// The third serial port: the kernel's own output, in debug builds.
+    pub kernel: PathBuf,
+}
+
+/// Sends keys to the guests' consoles.
+#[derive(Clone)]
+pub struct Keyboard(Arc<Inbox>);
+
+impl Keyboard {
+    /// Queues keys; returns at once.
+    pub fn send(&self, keys: &[u8]) {
+        self.0.send(keys);
+    }
+}
+
+/// A running machine. Dropping it ends the emulator.
+pub struct Machine {
+    inbox: Arc<Inbox>,
+    events: Receiver<Event>,
+    supervisor: Option<JoinHandle<()>>,
+    logs: Logs,
+    // The supervisor must be gone before its directory: fields drop in order,
+    // and `drop` joins it first.
+    _directory: TempDir,
+}
+
+impl Machine {
+    /// Starts a machine.
+    ///
+    /// # Errors
+    /// The emulator or the image is missing, or the host refuses a terminal, a
+    /// pipe, a file or a process.
+    pub fn start(config: Config) -> Result<Machine, MachineError> {
+        for (path, package) in REQUIRED {
+            if !Path::new(path).exists() {
+                return Err(MachineError::NotInstalled { path, package });
+            }
+        }
+        let image = config
+            .image
+            .canonicalize()
+            .map_err(|source| MachineError::Image { path: config.image.clone(), source })?;
+        fs::create_dir_all(&config.logs).map_err(host("create the directory for logs"))?;
+        let logs = config.logs.canonicalize().map_err(host("find the directory for logs"))?;
+        let logs =
+            Logs { emulator: logs.join(names::EMULATOR_LOG), kernel: logs.join(names::KERNEL_LOG) };
+        let console = Console::open().map_err(host("open a pseudo-terminal"))?;
+        let directory = tempfile::Builder::new()
+            .prefix("bulkhead-")
+            .tempdir()
+            .map_err(host("create a temporary directory"))?;
+        let status = lay_out(directory.path(), &config, &console, &image, &logs)
+            .map_err(host("prepare the emulator's files"))?;
+        let (inbox, wake) = Inbox::new().map_err(host("create a pipe"))?;
+        let (sender, events) = mpsc::channel();
+        let supervisor = Supervisor {
+            console,
+            status,
+            inbox: Arc::clone(&inbox),
+            wake,
+            events: sender,
+            frames: FrameReader::new(),
+        };
+        let thread = spawn(supervisor, directory.path().to_owned())?;
+        Ok(Machine { inbox, events, supervisor: Some(thread), logs, _directory: directory })
+    }
+
+    /// What happens, as it happens. [`Event::Ended`] is the last. The channel
+    /// grows while nobody reads, by at most what three serial lines carry.
+    pub fn events(&self) -> &Receiver<Event> {
+        &self.events
+    }
+
+    /// Where keys go in.
+    pub fn keyboard(&self) -> Keyboard {
+        Keyboard(Arc::clone(&self.inbox))
+    }
+
+    /// Where the logs are.
+    pub fn logs(&self) -> &Logs {
+        &self.logs
+    }
+
+    /// Ends the emulator and waits for its end.
+    pub fn stop(&mut self) {
+        if let Some(supervisor) = self.supervisor.take() {
+            self.inbox.kill();
+            // A panic there was reported when it happened.
+            let _ = supervisor.join();
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Fills the emulator's directory and opens the status pipe.
+fn lay_out(
+    directory: &Path,
+    config: &Config,
+    console: &Console,
+    image: &Path,
+    logs: &Logs,
+) -> io::Result<rustix::fd::OwnedFd> {
+    fs::write(directory.join(names::CONFIGURATION), bochsrc(config, &console.path))?;
+    fs::write(directory.join(names::COMMANDS), DEBUGGER_COMMANDS)?;
+    std::os::unix::fs::symlink(image, directory.join(names::IMAGE))?;
+    for (log, name) in [(&logs.emulator, names::EMULATOR_LOG), (&logs.kernel, names::KERNEL_LOG)] {
+        // Fresh, so that an old run's lines are never taken for this one's.
+        fs::write(log, "")?;
+        std::os::unix::fs::symlink(log, directory.join(name))?;
+    }
+    let pipe = directory.join(names::STATUS);
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
+    // Open for both: the pipe then never shows an end of file, and Bochs's own
+    // opening does not wait.
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(&pipe, flags, Mode::empty())?)
+}
+
+/// Starts the supervisor's thread and, in it, the emulator.
+fn spawn(supervisor: Supervisor, directory: PathBuf) -> Result<JoinHandle<()>, MachineError> {
+    let (started, outcome) = mpsc::channel();
+    let thread = thread::Builder::new()
+        .name("machine".into())
+        .spawn(move || match Supervisor::spawn(&directory) {
+            Ok((child, output)) => {
+                // The starter waits for this message.
+                let _ = started.send(Ok(()));
+                supervisor.run(child, output);
+            }
+            Err(error) => {
+                let _ = started.send(Err(error));
+            }
+        })
+        .map_err(host("start a thread"))?;
+    match outcome.recv() {
+        Ok(Ok(())) => Ok(thread),
+        Ok(Err(error)) => Err(host("start setpriv, which starts the emulator")(error)),
+        Err(_) => Err(host("start the emulator")(io::Error::other(format!(
+            "the thread that starts {PROGRAM} panicked"
+        )))),
+    }
+}
