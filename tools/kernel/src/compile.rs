@@ -1,0 +1,144 @@
+//! Calls the C tools on the kernel's source, in place of its makefiles.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::program::Program;
+use crate::{Configuration, KernelError};
+
+/// Folders with the kernel's own headers, under the source tree.
+const INCLUDES: [&str; 5] = [
+    "include",
+    "include/arch/x86",
+    "include/plat/pc99",
+    "include/arch/x86/arch/64",
+    "include/plat/pc99/plat/64",
+];
+
+/// Folders with generated headers, under the generated folder.
+const GENERATED_INCLUDES: [&str; 3] = ["", "64", "plat/64"];
+
+/// Code generation: the kernel runs in the top 2 GiB without a red zone, and
+/// must not touch the FPU, whose state belongs to threads and guests.
+const C_FLAGS: [&str; 17] = [
+    "-m64",
+    "-std=gnu99",
+    "-O2",
+    "-ggdb",
+    "-nostdlib",
+    "-nostdinc",
+    "-ffreestanding",
+    "-fno-asynchronous-unwind-tables",
+    "-fno-pic",
+    "-fno-pie",
+    "-fno-stack-protector",
+    "-fcf-protection=none",
+    "-mno-mmx",
+    "-mno-sse",
+    "-mno-sse2",
+    "-mno-3dnow",
+    "-mcmodel=kernel",
+];
+
+/// The C tools, set up for one source tree and one configuration.
+pub(crate) struct Compiler {
+    tree: PathBuf,
+    generated: PathBuf,
+    configuration: Configuration,
+}
+
+impl Compiler {
+    /// `tree` is the patched source, `generated` the folder for headers made
+    /// from it.
+    pub fn new(tree: &Path, generated: &Path, configuration: Configuration) -> Self {
+        Self { tree: tree.to_owned(), generated: generated.to_owned(), configuration }
+    }
+
+    /// Macros and header folders.
+    fn preprocessing(&self) -> Vec<OsString> {
+        let mut flags: Vec<OsString> = vec!["-nostdinc".into()];
+        flags.extend(self.configuration.definitions().into_iter().map(Into::into));
+        let folders = GENERATED_INCLUDES
+            .iter()
+            .map(|folder| self.generated.join(folder))
+            .chain(INCLUDES.iter().map(|folder| self.tree.join(folder)));
+        for folder in folders {
+            flags.push("-I".into());
+            flags.push(folder.into());
+        }
+        // Debug information must not depend on where the build ran.
+        for folder in [&self.tree, &self.generated] {
+            let mut flag = OsString::from("-ffile-prefix-map=");
+            flag.push(folder);
+            flag.push("=seL4");
+            flags.push(flag);
+        }
+        flags
+    }
+
+    /// Runs the preprocessor alone.
+    pub fn preprocess(&self, file: &str) -> Result<Vec<u8>, KernelError> {
+        Program::cpp()
+            .args(self.preprocessing())
+            .args(["-P", "-E", "-x", "c"])
+            .arg(self.tree.join(file))
+            .run(&format!("preprocessing {file}"))
+    }
+
+    /// Compiles C to assembly with the debug calls' names defined.
+    pub fn probe(&self, source: &Path) -> Result<String, KernelError> {
+        let assembly = Program::gcc()
+            .args(C_FLAGS)
+            .arg("-mno-red-zone")
+            .args(self.preprocessing())
+            .args(["-DCONFIG_DEBUG_BUILD=1", "-DCONFIG_PRINTING=1", "-w", "-S", "-o", "-"])
+            .arg(source)
+            .run("reading the interface's numbers")?;
+        Ok(String::from_utf8_lossy(&assembly).into_owned())
+    }
+
+    /// Compiles the kernel's C.
+    pub fn c(&self, source: &Path, object: &Path) -> Result<(), KernelError> {
+        Program::gcc()
+            .args(C_FLAGS)
+            .arg("-mno-red-zone")
+            .args(self.preprocessing())
+            .arg("-c")
+            .arg(source)
+            .arg("-o")
+            .arg(object)
+            .run("compiling the kernel")
+            .map(drop)
+    }
+
+    /// Assembles one of the kernel's files.
+    pub fn assembly(&self, file: &str, object: &Path) -> Result<(), KernelError> {
+        Program::gcc()
+            .args(["-m64", "-D__ASSEMBLER__"])
+            .args(self.preprocessing())
+            .arg("-c")
+            .arg(self.tree.join(file))
+            .arg("-o")
+            .arg(object)
+            .run(&format!("assembling {file}"))
+            .map(drop)
+    }
+
+    /// Links the kernel.
+    pub fn link(
+        &self,
+        objects: &[PathBuf],
+        script: &Path,
+        kernel: &Path,
+    ) -> Result<(), KernelError> {
+        Program::gcc()
+            .args(["-m64", "-O2", "-nostdlib", "-static", "-no-pie"])
+            .args(["-Wl,--build-id=none", "-Wl,-n", "-T"])
+            .arg(script)
+            .arg("-o")
+            .arg(kernel)
+            .args(objects)
+            .run("linking the kernel")
+            .map(drop)
+    }
+}

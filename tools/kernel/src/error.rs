@@ -1,0 +1,161 @@
+//! Everything that can go wrong between the crate and the kernel image, each
+//! with its cause and its cure.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why there is no kernel.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub enum KernelError {
+    /// A program that the build calls is not installed.
+    #[error("`{program}` is not installed")]
+    #[diagnostic(help("install it: apt-get install {package}"))]
+    MissingProgram {
+        /// The program's name.
+        program: &'static str,
+        /// The Debian package that has it.
+        package: &'static str,
+    },
+
+    /// A program that the build calls could not be started.
+    #[error("`{program}` could not be started: {source}")]
+    Start {
+        /// The program's name.
+        program: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+
+    /// A program that the build calls ended with an error.
+    #[error("{step}: `{program}` failed ({status})\n{output}")]
+    #[diagnostic(help("the command was: {command}"))]
+    Program {
+        /// What the build was about to do.
+        step: String,
+        /// The program's name.
+        program: &'static str,
+        /// How it ended.
+        status: String,
+        /// The whole command line.
+        command: String,
+        /// The end of what it printed.
+        output: String,
+    },
+
+    /// Cargo could not download the crate.
+    #[error("the seL4 source could not be downloaded\n{output}")]
+    #[diagnostic(help(
+        "the source is the crate `sel4-sys` 0.0.28 of crates.io: the first build needs the network, \
+         later ones do not; behind a proxy, set `http.proxy` in cargo's configuration"
+    ))]
+    Download {
+        /// The end of what cargo printed.
+        output: String,
+    },
+
+    /// Cargo downloaded something, but not the crate that Cargo.lock names.
+    #[error("the downloaded seL4 source is not the one this project expects\n{output}")]
+    #[diagnostic(help(
+        "the registry (or a mirror of it) delivers another file than crates.io did: do not use it; \
+         remove the crate from cargo's registry folder and download it from crates.io"
+    ))]
+    Checksum {
+        /// The end of what cargo printed.
+        output: String,
+    },
+
+    /// The unpacked source was changed after cargo had checked it.
+    #[error("the unpacked seL4 source in {} was changed: its SHA-256 is {found}, not {expected}", .path.display())]
+    #[diagnostic(help("remove that folder; cargo unpacks the crate again at the next build"))]
+    Tampered {
+        /// Where cargo unpacked the crate.
+        path: PathBuf,
+        /// Hash of what is there.
+        found: String,
+        /// Hash of what belongs there.
+        expected: &'static str,
+    },
+
+    /// Cargo answered, but not with what its manual promises.
+    #[error("cargo's answer to `cargo metadata` is not understood: {why}")]
+    #[diagnostic(help("use the cargo of Rust 1.95 or later"))]
+    Metadata {
+        /// What was missing.
+        why: String,
+    },
+
+    /// A file could not be read or written.
+    #[error("{action} {}: {source}", .path.display())]
+    #[diagnostic(help("{}", cure(.source)))]
+    File {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+
+    /// An interface description of the kernel is not as this program knows it.
+    #[error("{}: {why}", .path.display())]
+    #[diagnostic(help(
+        "a patch in tools/kernel/patches changed it, or tools/kernel must learn the new form"
+    ))]
+    Interface {
+        /// The XML file.
+        path: PathBuf,
+        /// What is wrong, with the position.
+        why: String,
+    },
+
+    /// A patch file is malformed, or does not fit the source.
+    #[error("{}:{line}: {why}", .patch.display())]
+    #[diagnostic(help(
+        "regenerate the patch against the source as the patches before it leave it"
+    ))]
+    Patch {
+        /// The patch file.
+        patch: PathBuf,
+        /// Line in the patch file.
+        line: usize,
+        /// What does not fit, and which file and line of the source.
+        why: String,
+    },
+
+    /// The committed interface numbers are not those of this kernel.
+    #[error("{} does not match the kernel: {difference}", .path.display())]
+    #[diagnostic(help(
+        "a patch or an option changed the interface; write the file anew and commit it: \
+         cargo run -p bulkhead-kernel --bin kernel-numbers -- --write"
+    ))]
+    StaleNumbers {
+        /// The committed file.
+        path: PathBuf,
+        /// The first line that differs.
+        difference: String,
+    },
+}
+
+/// What helps against an error of the file system.
+fn cure(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::StorageFull => "the disk is full: a kernel build needs about 40 MB",
+        io::ErrorKind::PermissionDenied => "make the folder writable for this user",
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is mounted read-only",
+        io::ErrorKind::NotFound => "is this a complete checkout of the project?",
+        _ => "the operating system gave the reason above",
+    }
+}
+
+/// Adds what was done, and to which file, to an error of the file system.
+pub(crate) trait FileContext<T> {
+    /// `action` reads well before a path: "cannot read".
+    fn context(self, action: &'static str, path: &Path) -> Result<T, KernelError>;
+}
+
+impl<T> FileContext<T> for io::Result<T> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T, KernelError> {
+        self.map_err(|source| KernelError::File { action, path: path.to_owned(), source })
+    }
+}

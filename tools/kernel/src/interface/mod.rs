@@ -1,0 +1,10 @@
+//! The kernel's interface: which calls there are and what number each has.
+//!
+//! The kernel describes it in four XML files. [`calls`] reads them,
+//! [`headers`] writes the C headers that the kernel is compiled with, and
+//! [`numbers`] writes the same numbers as Rust for the protection domains.
+
+pub(crate) mod calls;
+pub(crate) mod headers;
+pub(crate) mod names;
+pub(crate) mod numbers;

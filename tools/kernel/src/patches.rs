@@ -1,0 +1,285 @@
+//! The patch series: strict unified diffs.
+//!
+//! A hunk must fit exactly where it says, to the line. There is no searching
+//! and no fuzz: a patch that lands somewhere else in a kernel is worse than
+//! one that does not land.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::KernelError;
+use crate::error::FileContext;
+
+/// Folder of the series, from the root of the project.
+const FOLDER: &str = "tools/kernel/patches";
+
+/// The patches in the order of their names.
+pub(crate) struct Series {
+    patches: Vec<Patch>,
+}
+
+impl Series {
+    /// Reads and parses every `*.patch` of the project.
+    pub fn read(workspace: &Path) -> Result<Self, KernelError> {
+        let folder = workspace.join(FOLDER);
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(&folder).context("cannot read", &folder)? {
+            let path = entry.context("cannot read", &folder)?.path();
+            if path.extension().is_some_and(|extension| extension == "patch") {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        let patches = paths
+            .into_iter()
+            .map(|path| {
+                let text = std::fs::read_to_string(&path).context("cannot read", &path)?;
+                Patch::parse(path, &text)
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { patches })
+    }
+
+    /// Applies all patches, in order, to the files under `tree`.
+    pub fn apply(&self, tree: &Path) -> Result<(), KernelError> {
+        let mut files = BTreeMap::new();
+        for patch in &self.patches {
+            for change in &patch.changes {
+                let path = tree.join(&change.file);
+                let text = match files.remove(&path) {
+                    Some(text) => text,
+                    None => std::fs::read_to_string(&path).context("cannot read", &path)?,
+                };
+                files.insert(path, patch.apply(change, &text)?);
+            }
+        }
+        for (path, text) in files {
+            std::fs::write(&path, text).context("cannot write", &path)?;
+        }
+        Ok(())
+    }
+
+    /// Puts everything that the series does into `hash`.
+    pub fn hash(&self, hash: &mut Sha256) {
+        for patch in &self.patches {
+            hash.update((patch.text.len() as u64).to_le_bytes());
+            hash.update(patch.text.as_bytes());
+        }
+    }
+}
+
+/// One patch file.
+#[derive(Debug)]
+struct Patch {
+    path: PathBuf,
+    text: String,
+    changes: Vec<Change>,
+}
+
+/// What a patch does to one file.
+#[derive(Debug, PartialEq, Eq)]
+struct Change {
+    file: PathBuf,
+    hunks: Vec<Hunk>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Hunk {
+    /// Line in the patch file at which the hunk's body starts.
+    at: usize,
+    /// First line of the source that the hunk covers, from 1.
+    old_start: usize,
+    lines: Vec<Line>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Keep(String),
+    Remove(String),
+    Add(String),
+}
+
+impl Patch {
+    fn parse(path: PathBuf, text: &str) -> Result<Self, KernelError> {
+        let error =
+            |line: usize, why: String| KernelError::Patch { patch: path.clone(), line, why };
+        let mut changes: Vec<Change> = Vec::new();
+        let mut lines = (1..).zip(text.lines()).peekable();
+        while let Some((number, line)) = lines.next() {
+            if let Some(old) = line.strip_prefix("--- ") {
+                let new = lines
+                    .next()
+                    .and_then(|(_, line)| line.strip_prefix("+++ "))
+                    .ok_or_else(|| error(number, "`---` without `+++` after it".into()))?;
+                let file = target(old, new).map_err(|why| error(number, why))?;
+                if changes.iter().any(|change| change.file == file) {
+                    return Err(error(number, format!("{} appears twice", file.display())));
+                }
+                changes.push(Change { file, hunks: Vec::new() });
+            } else if line.starts_with("@@") {
+                let ranges = Ranges::parse(line)
+                    .ok_or_else(|| error(number, format!("`{line}` is no hunk header")))?;
+                let mut body = Vec::new();
+                let (mut old, mut new) = (ranges.old_count, ranges.new_count);
+                while old > 0 || new > 0 {
+                    let (number, line) = lines
+                        .next()
+                        .ok_or_else(|| error(number, "the hunk is shorter than it says".into()))?;
+                    let parsed = Line::parse(line)
+                        .ok_or_else(|| error(number, format!("`{line}` is no line of a hunk")))?;
+                    let fits = match &parsed {
+                        Line::Keep(_) => take(&mut old) && take(&mut new),
+                        Line::Remove(_) => take(&mut old),
+                        Line::Add(_) => take(&mut new),
+                    };
+                    if !fits {
+                        return Err(error(number, "the hunk is longer than it says".into()));
+                    }
+                    body.push(parsed);
+                }
+                let hunk = Hunk { at: number + 1, old_start: ranges.old_start, lines: body };
+                match changes.last_mut() {
+                    Some(change) => change.hunks.push(hunk),
+                    None => return Err(error(number, "a hunk before any file name".into())),
+                }
+            } else if !changes.is_empty() && starts_like_a_hunk_line(line) {
+                return Err(error(
+                    number,
+                    "the hunk before this line is longer than it says".into(),
+                ));
+            }
+        }
+        if let Some(empty) = changes.iter().find(|change| change.hunks.is_empty()) {
+            return Err(error(1, format!("no hunk for {}", empty.file.display())));
+        }
+        if changes.is_empty() {
+            return Err(error(1, "nothing to apply in it".into()));
+        }
+        Ok(Self { path, text: text.to_owned(), changes })
+    }
+
+    /// Makes the new text of one file.
+    fn apply(&self, change: &Change, text: &str) -> Result<String, KernelError> {
+        let source: Vec<&str> = text.lines().collect();
+        let mut out: Vec<&str> = Vec::with_capacity(source.len());
+        // Lines of the source that are in `out`, or were removed.
+        let mut done = 0;
+        for hunk in &change.hunks {
+            let start = hunk.old_start.saturating_sub(1);
+            let between = source.get(done..start).ok_or_else(|| {
+                self.misfit(
+                    change,
+                    hunk.at,
+                    hunk.old_start,
+                    "the hunk starts outside the file, or before the end of the last one",
+                )
+            })?;
+            out.extend(between);
+            done = start;
+            for (at, line) in (hunk.at..).zip(&hunk.lines) {
+                let (Line::Keep(expected) | Line::Remove(expected)) = line else {
+                    if let Line::Add(added) = line {
+                        out.push(added);
+                    }
+                    continue;
+                };
+                let found = source.get(done);
+                if found != Some(&expected.as_str()) {
+                    let found = found.map_or("the end of the file".into(), |f| format!("`{f}`"));
+                    let why = format!("expected `{expected}`, found {found}");
+                    return Err(self.misfit(change, at, done + 1, &why));
+                }
+                done += 1;
+                if matches!(line, Line::Keep(_)) {
+                    out.push(expected);
+                }
+            }
+        }
+        out.extend(source.get(done..).unwrap_or_default());
+        let mut new = out.join("\n");
+        new.push('\n');
+        Ok(new)
+    }
+
+    fn misfit(&self, change: &Change, at: usize, line: usize, why: &str) -> KernelError {
+        let why = format!("does not apply to {} line {line}: {why}", change.file.display());
+        KernelError::Patch { patch: self.path.clone(), line: at, why }
+    }
+}
+
+/// Takes one from what is left.
+fn take(left: &mut usize) -> bool {
+    match left.checked_sub(1) {
+        Some(less) => {
+            *left = less;
+            true
+        }
+        None => false,
+    }
+}
+
+fn starts_like_a_hunk_line(line: &str) -> bool {
+    line.starts_with(['+', '-', ' '])
+}
+
+impl Line {
+    fn parse(line: &str) -> Option<Self> {
+        let mut chars = line.chars();
+        match chars.next() {
+            Some(' ') => Some(Self::Keep(chars.as_str().into())),
+            Some('-') => Some(Self::Remove(chars.as_str().into())),
+            Some('+') => Some(Self::Add(chars.as_str().into())),
+            Some(_) | None => None,
+        }
+    }
+}
+
+/// The file that `--- a/FILE` and `+++ b/FILE` name. It must stay inside the
+/// tree, and creating or removing files is not supported.
+fn target(old: &str, new: &str) -> Result<PathBuf, String> {
+    let name = |side: &str, prefix: &str| {
+        let name = side.split('\t').next().unwrap_or_default();
+        name.strip_prefix(prefix)
+            .map(str::to_owned)
+            .ok_or(format!("`{name}` does not begin with `{prefix}`"))
+    };
+    let (old, new) = (name(old, "a/")?, name(new, "b/")?);
+    if old != new {
+        return Err(format!("`{old}` and `{new}` are two files"));
+    }
+    let path = PathBuf::from(new);
+    if path.components().all(|part| matches!(part, Component::Normal(_))) {
+        Ok(path)
+    } else {
+        Err(format!("`{old}` is outside the source"))
+    }
+}
+
+/// `@@ -START,COUNT +START,COUNT @@`.
+#[derive(Debug, PartialEq, Eq)]
+struct Ranges {
+    old_start: usize,
+    old_count: usize,
+    new_count: usize,
+}
+
+impl Ranges {
+    fn parse(header: &str) -> Option<Self> {
+        let (ranges, _) = header.strip_prefix("@@ -")?.split_once(" @@")?;
+        let (old, new) = ranges.split_once(" +")?;
+        let (old_start, old_count) = range(old)?;
+        let (_, new_count) = range(new)?;
+        // A hunk that covers no line of the source has nothing to fit to.
+        (old_start > 0 && old_count > 0).then_some(Self { old_start, old_count, new_count })
+    }
+}
+
+/// `START,COUNT`, or `START` for one line.
+fn range(text: &str) -> Option<(usize, usize)> {
+    match text.split_once(',') {
+        Some((start, count)) => Some((start.parse().ok()?, count.parse().ok()?)),
+        None => Some((text.parse().ok()?, 1)),
+    }
+}
