@@ -1,0 +1,42 @@
+//! A domain's virtual CPU. The domain's own thread runs the guest: [`enter`]
+//! returns when the guest exits or a notification arrives.
+
+pub use sel4::abi::current::VmEntry;
+use sel4::{Badge, abi::current as abi};
+
+use crate::{ChannelSet, Word, channel::VCPU_BASE};
+
+/// Why the guest stopped running.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Return {
+    /// An exit, with the basic reason and flags as the VMCS has them; or
+    /// 0xffff_ffff when the entry itself failed.
+    Exit(u32),
+    /// Notifications. What the guest was doing goes on at the next entry.
+    Notified(ChannelSet),
+}
+
+/// The virtual CPU with this number in the system description.
+pub const fn vcpu(id: u64) -> sel4::cap::Vcpu {
+    sel4::cap::Vcpu::from_address(VCPU_BASE + id)
+}
+
+/// Runs the guest.
+#[inline(always)]
+pub fn enter(entry: &mut VmEntry) -> Return {
+    match abi::vm_enter(entry) {
+        abi::VmReturn::Exit(reason) => Return::Exit(reason as u32),
+        abi::VmReturn::Notification(badge) => match Badge::parse(badge) {
+            Badge::Notification(channels) => Return::Notified(ChannelSet::from_bits(channels)),
+            // Badge 0: the VCPU was taken from this thread.
+            Badge::Call(_) | Badge::Fault(_) => Return::Notified(ChannelSet::default()),
+        },
+    }
+}
+
+/// Message registers 4 and up of an exit, as the kernel numbers them
+/// (libsel4 `vmenter.h`).
+#[inline(always)]
+pub fn exit_word(n: usize) -> Word {
+    crate::get_mr(n)
+}
