@@ -1,0 +1,24 @@
+//! What a snapshot of the ACPI fixed hardware holds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::Ticks;
+
+/// Registers.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct State {
+    /// PM1 status as last seen; the timer's bit may be late.
+    pub status: u16,
+    /// PM1 enable.
+    pub enable: u16,
+    /// PM1 control.
+    pub control: u16,
+    /// When the timer was zero.
+    pub timer_began: Ticks,
+    /// How often the timer's top bit had changed when last looked.
+    pub carries_seen: u64,
+    /// Reset control register.
+    pub reset_control: u8,
+    /// System control port A.
+    pub system_control_a: u8,
+}
