@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bitfields;
+mod build;
 mod compile;
 mod configuration;
 mod error;
@@ -15,6 +16,7 @@ use std::path::Path;
 
 use bulkhead_progress::Progress;
 
+pub use build::{Kernel, Request, build};
 pub use configuration::Configuration;
 use error::FileContext;
 pub use error::KernelError;

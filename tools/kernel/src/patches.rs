@@ -7,8 +7,6 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use crate::KernelError;
 use crate::error::FileContext;
 
@@ -61,12 +59,9 @@ impl Series {
         Ok(())
     }
 
-    /// Puts everything that the series does into `hash`.
-    pub fn hash(&self, hash: &mut Sha256) {
-        for patch in &self.patches {
-            hash.update((patch.text.len() as u64).to_le_bytes());
-            hash.update(patch.text.as_bytes());
-        }
+    /// The patches' texts, in order.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.patches.iter().map(|patch| patch.text.as_str())
     }
 }
 

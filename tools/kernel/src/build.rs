@@ -1,0 +1,276 @@
+//! The build: from patched source to a kernel, kept until an input changes.
+//!
+//! A kernel is kept in `OUT/CONFIGURATION-KEY/`, where KEY is a hash of
+//! everything that it depends on. It is built in a temporary folder beside that
+//! and renamed into place, so what is there is whole.
+
+use std::path::{Path, PathBuf};
+
+use bulkhead_progress::Progress;
+use sha2::{Digest, Sha256};
+
+use crate::error::FileContext;
+use crate::interface::numbers;
+use crate::patches::Series;
+use crate::program::Program;
+use crate::source::{Source, hex};
+use crate::stage::Stage;
+use crate::{Configuration, KernelError};
+
+/// Raised when this program changes what it makes of the same inputs.
+const RECIPE: &str = "1";
+
+/// What is wanted.
+pub struct Request<'a> {
+    /// The root of the project.
+    pub workspace: &'a Path,
+    /// The folder under which kernels are kept.
+    pub out: &'a Path,
+    /// Which kernel.
+    pub configuration: Configuration,
+    /// Hears what is being done.
+    pub progress: &'a dyn Progress,
+}
+
+/// A kernel, ready to boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// What a Multiboot loader takes: the kernel as a 32-bit ELF file.
+    pub elf32: PathBuf,
+    /// The same kernel as the 64-bit ELF file that debuggers take.
+    pub elf: PathBuf,
+    /// Whether it was there already.
+    pub cached: bool,
+}
+
+impl Kernel {
+    fn in_folder(folder: &Path, cached: bool) -> Self {
+        Self { elf32: folder.join("kernel32.elf"), elf: folder.join("kernel.elf"), cached }
+    }
+}
+
+/// Builds the kernel, or finds that it is there.
+///
+/// # Errors
+/// Says what is missing or wrong, and the cure; nothing half-built stays.
+pub fn build(request: &Request) -> Result<Kernel, KernelError> {
+    let Request { workspace, out, configuration, progress } = *request;
+    let source = Source::obtain(workspace, progress)?;
+    let series = Series::read(workspace)?;
+    check_numbers_are_there(workspace)?;
+    let key = key(&source, &series, configuration, workspace)?;
+    let folder = out.join(format!("{}-{key}", configuration.name()));
+    if folder.is_dir() {
+        return Ok(Kernel::in_folder(&folder, true));
+    }
+
+    progress.begin(&format!("building the seL4 kernel ({})", configuration.name()), None);
+    let result = build_into(workspace, out, &folder, &source, &series, configuration);
+    progress.end(if result.is_ok() { "built" } else { "failed" });
+    result?;
+    remove_others(out, &folder, configuration)?;
+    Ok(Kernel::in_folder(&folder, false))
+}
+
+fn build_into(
+    workspace: &Path,
+    out: &Path,
+    folder: &Path,
+    source: &Source,
+    series: &Series,
+    configuration: Configuration,
+) -> Result<(), KernelError> {
+    std::fs::create_dir_all(out).context("cannot create", out)?;
+    let temporary = tempfile::Builder::new()
+        .prefix(".building-")
+        .tempdir_in(out)
+        .context("cannot create a folder in", out)?;
+    let stage = Stage::prepare(source, series, configuration, temporary.path())?;
+
+    let result = temporary.path().join("result");
+    std::fs::create_dir(&result).context("cannot create", &result)?;
+    let kernel = Kernel::in_folder(&result, false);
+    compile(&stage, &kernel, workspace)?;
+    match std::fs::rename(&result, folder) {
+        // Another build of the same kernel was faster: its result is as good.
+        Err(_) if folder.is_dir() => Ok(()),
+        renamed => renamed.context("cannot create", folder),
+    }
+}
+
+/// Files that are assembled.
+const ASSEMBLY: [&str; 4] = [
+    "src/arch/x86/multiboot.S",
+    "src/arch/x86/64/machine_asm.S",
+    "src/arch/x86/64/traps.S",
+    "src/arch/x86/64/head.S",
+];
+
+/// The linker script, before preprocessing.
+const LINKER_SCRIPT: &str = "src/plat/pc99/linker.lds";
+
+/// Folders whose every C file belongs to the kernel for x86-64 on a PC.
+const C_FOLDERS: [&str; 17] = [
+    "src",
+    "src/api",
+    "src/benchmark",
+    "src/config",
+    "src/fastpath",
+    "src/kernel",
+    "src/machine",
+    "src/model",
+    "src/object",
+    "src/smp",
+    "src/arch/x86",
+    "src/arch/x86/api",
+    "src/arch/x86/benchmark",
+    "src/arch/x86/kernel",
+    "src/arch/x86/machine",
+    "src/arch/x86/model",
+    "src/arch/x86/object",
+];
+
+/// The same, below the folders that exist twice: for 32 and for 64 bits.
+const C_FOLDERS_64: [&str; 6] = [
+    "src/arch/x86/64",
+    "src/arch/x86/64/kernel",
+    "src/arch/x86/64/machine",
+    "src/arch/x86/64/model",
+    "src/arch/x86/64/object",
+    "src/plat/pc99/machine",
+];
+
+/// The kernel's C files in the order in which its makefile would join them.
+fn c_files(tree: &Path) -> Result<Vec<String>, KernelError> {
+    let mut files = Vec::new();
+    for folder in C_FOLDERS.iter().chain(&C_FOLDERS_64) {
+        let path = tree.join(folder);
+        for entry in std::fs::read_dir(&path).context("cannot read", &path)? {
+            let name = entry.context("cannot read", &path)?.file_name();
+            if let Some(name) = name.to_str().filter(|name| name.ends_with(".c")) {
+                files.push(format!("{folder}/{name}"));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The kernel is one translation unit: its functions are mostly `static inline`
+/// and its speed depends on the compiler seeing all of them.
+fn join(tree: &Path, file: &Path) -> Result<(), KernelError> {
+    let mut text = Vec::new();
+    for name in c_files(tree)? {
+        let path = tree.join(&name);
+        text.extend_from_slice(format!("#line 1 \"{name}\"\n").as_bytes());
+        text.extend(std::fs::read(&path).context("cannot read", &path)?);
+        text.push(b'\n');
+    }
+    std::fs::write(file, text).context("cannot write", file)
+}
+
+fn compile(stage: &Stage, kernel: &Kernel, workspace: &Path) -> Result<(), KernelError> {
+    let compiler = stage.compiler();
+    let scratch = stage.scratch();
+    let source = scratch.join("kernel_all.c");
+    let all = scratch.join("kernel_all.o");
+    join(stage.tree(), &source)?;
+
+    let mut objects = std::thread::scope(|scope| {
+        let c = scope.spawn(|| compiler.c(&source, &all));
+        let rest = assemble(stage).and_then(|objects| {
+            let numbers = numbers::generate(stage.interface(), compiler, scratch)?;
+            check_numbers(workspace, &numbers)?;
+            Ok(objects)
+        });
+        match c.join() {
+            Ok(result) => result.and(rest),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })?;
+    objects.push(all);
+
+    let script = scratch.join("linker.lds");
+    std::fs::write(&script, compiler.preprocess(LINKER_SCRIPT)?)
+        .context("cannot write", &script)?;
+    compiler.link(&objects, &script, &kernel.elf)?;
+    // A Multiboot loader takes only 32-bit ELF files, and no use of symbols.
+    Program::objcopy()
+        .args(["--strip-all", "-O", "elf32-i386"])
+        .args([&kernel.elf, &kernel.elf32])
+        .run("converting the kernel for the boot loader")
+        .map(drop)
+}
+
+/// The first object decides what stands at the start of the image: the
+/// Multiboot header, which must be in the first 8 KiB.
+fn assemble(stage: &Stage) -> Result<Vec<PathBuf>, KernelError> {
+    ASSEMBLY
+        .iter()
+        .map(|file| {
+            let object = stage.scratch().join(file.replace('/', "-")).with_extension("o");
+            stage.compiler().assembly(file, &object).map(|()| object)
+        })
+        .collect()
+}
+
+/// A hash of everything that the kernel depends on.
+fn key(
+    source: &Source,
+    series: &Series,
+    configuration: Configuration,
+    workspace: &Path,
+) -> Result<String, KernelError> {
+    let mut hash = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    add(RECIPE.as_bytes());
+    add(source.hash().as_bytes());
+    for text in series.texts() {
+        add(text.as_bytes());
+    }
+    add(configuration.autoconf().as_bytes());
+    add(&Program::gcc().arg("--version").run("asking for the compiler's version")?);
+    add(&Program::objcopy().arg("--version").run("asking for the linker's version")?);
+    // A committed file that was changed must be checked again.
+    let committed = workspace.join(numbers::FILE);
+    add(&std::fs::read(&committed).context("cannot read", &committed)?);
+    let digest = hex(&hash.finalize());
+    Ok(digest.chars().take(KEY_DIGITS).collect())
+}
+
+/// Digits of a key: 64 bits, enough to tell any number of builds apart.
+const KEY_DIGITS: usize = 16;
+
+/// Makes the committed numbers' absence an error of its own.
+fn check_numbers_are_there(workspace: &Path) -> Result<(), KernelError> {
+    let path = workspace.join(numbers::FILE);
+    if path.is_file() {
+        return Ok(());
+    }
+    Err(KernelError::StaleNumbers { path, difference: "the file is missing".into() })
+}
+
+fn check_numbers(workspace: &Path, generated: &str) -> Result<(), KernelError> {
+    let path = workspace.join(numbers::FILE);
+    let committed = std::fs::read_to_string(&path).context("cannot read", &path)?;
+    match numbers::difference(&committed, generated) {
+        None => Ok(()),
+        Some(difference) => Err(KernelError::StaleNumbers { path, difference }),
+    }
+}
+
+/// Removes kernels of this configuration that other inputs made.
+fn remove_others(out: &Path, keep: &Path, configuration: Configuration) -> Result<(), KernelError> {
+    let prefix = format!("{}-", configuration.name());
+    for entry in std::fs::read_dir(out).context("cannot read", out)? {
+        let entry = entry.context("cannot read", out)?;
+        let path = entry.path();
+        if path != keep && entry.file_name().to_string_lossy().starts_with(&prefix) {
+            std::fs::remove_dir_all(&path).context("cannot remove", &path)?;
+        }
+    }
+    Ok(())
+}
