@@ -302,6 +302,13 @@ pub trait Cpu {
     /// A segment register.
     fn segment(&mut self, register: SegmentRegister) -> Segment;
 
+    /// Only the access rights of a segment register: what tells 64-bit code and
+    /// the privilege level. An implementation for which each part of a segment
+    /// costs a kernel call overrides this.
+    fn access_rights(&mut self, register: SegmentRegister) -> u32 {
+        self.segment(register).access_rights
+    }
+
     /// Sets a segment register.
     fn set_segment(&mut self, register: SegmentRegister, segment: Segment);
 

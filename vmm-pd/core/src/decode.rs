@@ -1,1 +1,0 @@
-//! Instruction decoding for memory-mapped I/O.

@@ -1,0 +1,385 @@
+//! Instruction bytes to a typed [`Operation`]: what compilers and Linux emit
+//! against memory-mapped registers, and the string port instructions.
+//!
+//! `yaxpeax-x86` does the decoding; this module turns its three families of
+//! types (16-, 32- and 64-bit code) into one small one, in which an operation
+//! that the VMM cannot complete does not exist. It knows no registers' values
+//! and no memory. The surprising fact: prefixes are scanned a second time here,
+//! because the decoder does not tell an explicit DS override from none, and
+//! `mov eax, ds:[ebp]` is not `mov eax, [ebp]`.
+
+mod family;
+mod prefixes;
+mod short;
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+
+pub use short::{ShortMove, short_move};
+
+use crate::cpu::{Gpr, SegmentRegister};
+use crate::types::Width;
+
+/// The longest instruction (Intel SDM vol. 2A, 2.3.11).
+pub const MAX_LENGTH: usize = 15;
+
+/// What the code segment says of the code in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CodeSize {
+    /// 16-bit: real mode, virtual-8086 mode, or a segment with D clear.
+    Bits16,
+    /// 32-bit: a segment with D set.
+    Bits32,
+    /// 64-bit mode.
+    Bits64,
+}
+
+/// A general-purpose register as an operand; its width is the operation's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Register {
+    /// Which.
+    pub gpr: Gpr,
+    /// Bits 15:8: AH, CH, DH or BH.
+    pub high: bool,
+}
+
+impl Register {
+    /// The low part, whatever the width.
+    pub const fn low(gpr: Gpr) -> Register {
+        Register { gpr, high: false }
+    }
+}
+
+/// What an address starts from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Base {
+    /// A register.
+    Gpr(Gpr),
+    /// The address of the next instruction.
+    NextInstruction,
+}
+
+/// A memory operand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Memory {
+    /// Segment, overrides and defaults applied.
+    pub segment: SegmentRegister,
+    /// Start of the address.
+    pub base: Option<Base>,
+    /// Index register and its scale, 1, 2, 4 or 8.
+    pub index: Option<(Gpr, u8)>,
+    /// Displacement, sign-extended.
+    pub displacement: u64,
+    /// Address size: the offset is computed modulo this.
+    pub address: Width,
+}
+
+/// Where an operation writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// A register.
+    Register(Register),
+    /// Memory.
+    Memory(Memory),
+}
+
+/// Where an operation reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// A register or memory.
+    Place(Place),
+    /// A constant, sign-extended to 64 bits.
+    Immediate(u64),
+}
+
+/// Operations on two values that set all six arithmetic flags.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Binary {
+    /// Sum.
+    Add,
+    /// Union.
+    Or,
+    /// Sum with carry.
+    Adc,
+    /// Difference with borrow.
+    Sbb,
+    /// Intersection.
+    And,
+    /// Difference.
+    Sub,
+    /// Exclusive or.
+    Xor,
+    /// Difference, of which only the flags are kept.
+    Cmp,
+    /// Intersection, of which only the flags are kept.
+    Test,
+}
+
+/// Operations on one value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unary {
+    /// Plus one; CF unchanged.
+    Inc,
+    /// Minus one; CF unchanged.
+    Dec,
+    /// Two's complement.
+    Neg,
+    /// One's complement; no flags.
+    Not,
+}
+
+/// Shifts and rotations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shift {
+    /// Rotate left.
+    Rol,
+    /// Rotate right.
+    Ror,
+    /// Rotate left through CF.
+    Rcl,
+    /// Rotate right through CF.
+    Rcr,
+    /// Shift left.
+    Shl,
+    /// Shift right, zeros in.
+    Shr,
+    /// Shift right, sign in.
+    Sar,
+}
+
+/// Operations on one bit, which is copied to CF first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bit {
+    /// No more than that.
+    Test,
+    /// Set.
+    Set,
+    /// Clear.
+    Reset,
+    /// Invert.
+    Complement,
+}
+
+/// A condition, in the order of its encoding (Intel SDM vol. 2, appendix B,
+/// table B-10); an odd one is the opposite of the one before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Condition {
+    /// OF.
+    Overflow,
+    /// Not OF.
+    NoOverflow,
+    /// CF.
+    Below,
+    /// Not CF.
+    AboveOrEqual,
+    /// ZF.
+    Equal,
+    /// Not ZF.
+    NotEqual,
+    /// CF or ZF.
+    BelowOrEqual,
+    /// Neither.
+    Above,
+    /// SF.
+    Sign,
+    /// Not SF.
+    NoSign,
+    /// PF.
+    Parity,
+    /// Not PF.
+    NoParity,
+    /// SF differs from OF.
+    Less,
+    /// SF equals OF.
+    GreaterOrEqual,
+    /// ZF, or SF differs from OF.
+    LessOrEqual,
+    /// Neither.
+    Greater,
+}
+
+/// What a string instruction does with each element.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StringKind {
+    /// \[rDI] = \[rSI].
+    Movs,
+    /// \[rDI] = rAX.
+    Stos,
+    /// rAX = \[rSI].
+    Lods,
+    /// Flags of \[rSI] - \[rDI].
+    Cmps,
+    /// Flags of rAX - \[rDI].
+    Scas,
+    /// \[rDI] = port DX.
+    Ins,
+    /// Port DX = \[rSI].
+    Outs,
+}
+
+/// How often a string instruction runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Repeat {
+    /// Once.
+    Once,
+    /// rCX times; CMPS and SCAS stop at the first difference.
+    WhileEqual,
+    /// rCX times; CMPS and SCAS stop at the first match.
+    WhileNotEqual,
+}
+
+/// A string instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StringOperation {
+    /// What it does.
+    pub kind: StringKind,
+    /// Size of an element.
+    pub width: Width,
+    /// Size of rSI, rDI and rCX.
+    pub address: Width,
+    /// Segment of rSI; that of rDI is ES.
+    pub segment: SegmentRegister,
+    /// How often.
+    pub repeat: Repeat,
+}
+
+/// What an instruction does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the operands are those of the architecture, named in it")]
+pub enum Operation {
+    /// MOV, MOVNTI.
+    Move { width: Width, destination: Place, source: Source },
+    /// MOVZX, MOVSX, MOVSXD.
+    Extend { from: Width, to: Width, signed: bool, destination: Register, source: Place },
+    /// MOVBE.
+    MoveSwapped { width: Width, destination: Place, source: Place },
+    /// MOV from a segment register; memory gets 16 bits.
+    StoreSelector { width: Width, destination: Place, source: SegmentRegister },
+    /// MOV to a segment register.
+    LoadSelector { destination: SegmentRegister, source: Place },
+    /// ADD and its kin.
+    Binary { kind: Binary, width: Width, destination: Place, source: Source },
+    /// INC and its kin.
+    Unary { kind: Unary, width: Width, place: Place },
+    /// SHL and its kin; only the low byte of `count` is used.
+    Shift { kind: Shift, width: Width, place: Place, count: Source },
+    /// BT and its kin. A register as `index` reaches beyond a memory operand.
+    Bit { kind: Bit, width: Width, place: Place, index: Source },
+    /// XCHG.
+    Exchange { width: Width, place: Place, register: Register },
+    /// CMPXCHG.
+    CompareExchange { width: Width, place: Place, register: Register },
+    /// CMPXCHG8B.
+    CompareExchangePair { memory: Memory },
+    /// XADD.
+    ExchangeAdd { width: Width, place: Place, register: Register },
+    /// PUSH of a register, constant or memory.
+    Push { width: Width, source: Source },
+    /// POP to a register or memory.
+    Pop { width: Width, destination: Place },
+    /// SETcc.
+    SetCondition { condition: Condition, destination: Place },
+    /// CMOVcc.
+    MoveCondition { condition: Condition, width: Width, destination: Register, source: Place },
+    /// MOVS and its kin.
+    String(StringOperation),
+    /// PREFETCHh, CLFLUSH and multi-byte NOP: nothing that a guest can see.
+    Hint,
+}
+
+/// A decoded instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Instruction {
+    /// What it does.
+    pub operation: Operation,
+    /// Its length in bytes.
+    pub length: u8,
+}
+
+/// Why bytes are no [`Instruction`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Undecodable {
+    /// The instruction is longer than the bytes given.
+    Incomplete,
+    /// The bytes are no instruction of the architecture.
+    Invalid,
+    /// The instruction reads or writes x87, MMX, SSE or AVX registers, which a
+    /// VMM does not see.
+    NeedsVectorState,
+    /// A real instruction that the VMM does not complete.
+    Unsupported,
+}
+
+impl fmt::Display for Undecodable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Undecodable::Incomplete => "the instruction does not end within its bytes",
+            Undecodable::Invalid => "not an instruction of this mode",
+            Undecodable::NeedsVectorState => {
+                "unsupported: needs x87, MMX, XMM or wider registers, which the VMM cannot read"
+            }
+            Undecodable::Unsupported => "unsupported instruction for emulated memory",
+        })
+    }
+}
+
+/// Decodes the instruction at the start of `bytes`, of which the first
+/// [`MAX_LENGTH`] count.
+///
+/// # Errors
+/// [`Undecodable`], which says whether more bytes would help.
+pub fn decode(bytes: &[u8], code: CodeSize) -> Result<Instruction, Undecodable> {
+    let bytes = bytes.get(..MAX_LENGTH).unwrap_or(bytes);
+    let prefixes = prefixes::scan(bytes, code)?;
+    let mut copy = [0; MAX_LENGTH];
+    let bytes = respell(bytes, &prefixes, code, &mut copy).unwrap_or(bytes);
+    match code {
+        CodeSize::Bits16 => family::bits16::decode(bytes, &prefixes),
+        CodeSize::Bits32 => family::bits32::decode(bytes, &prefixes),
+        CodeSize::Bits64 => family::bits64::decode(bytes, &prefixes),
+    }
+}
+
+/// Three spellings that the processor takes and the decoder does not or reads
+/// wrongly, in another of the same length; nothing for everything else.
+fn respell<'a>(
+    bytes: &[u8],
+    prefixes: &prefixes::Prefixes,
+    code: CodeSize,
+    copy: &'a mut [u8; MAX_LENGTH],
+) -> Option<&'a [u8]> {
+    /// A prefix that 64-bit code ignores.
+    const IGNORED: u8 = 0x3e;
+    let long = code == CodeSize::Bits64;
+    let alias = !long && prefixes.opcode == 0x82;
+    let selector = long && prefixes.rex && matches!(prefixes.opcode, 0x8c | 0x8e);
+    if !alias && !selector && !prefixes.idle_rex {
+        return None;
+    }
+    let copy = copy.get_mut(..bytes.len())?;
+    copy.copy_from_slice(bytes);
+    if alias {
+        // 82 is 80 (Intel SDM vol. 2D, table A-2).
+        *copy.get_mut(prefixes.length)? = 0x80;
+        return Some(copy);
+    }
+    let last = prefixes.length.checked_sub(1)?;
+    if selector {
+        // REX.R beside a segment register is ignored (vol. 2A, 2.2.1.2).
+        *copy.get_mut(last)? &= !4;
+    }
+    if prefixes.idle_rex {
+        // REX counts only right before the opcode (vol. 2A, 2.2.1).
+        for byte in copy.get_mut(..last)? {
+            if *byte & 0xf0 == 0x40 {
+                *byte = IGNORED;
+            }
+        }
+    }
+    Some(copy)
+}

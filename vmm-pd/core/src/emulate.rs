@@ -1,1 +1,0 @@
-//! Completing a decoded instruction against a device.
