@@ -1,1 +1,30 @@
 //! Microkit system descriptions: parse, check, compile, draw.
+//!
+//! A description is the Microkit's System Description File, unchanged: what
+//! the Microkit's tool rejects is rejected here, with file, line, column,
+//! rule and cure. What a [`Board`] cannot do is a named error, what it accepts
+//! without acting on it a warning.
+//!
+//! [`parse()`] gives a [`System`], whose holding proves that the rules hold.
+//! [`compile`](compile()) turns it and the program images into what the
+//! initial task realises. [`edit`] derives a description from another.
+//! [`configuration`] reads what a description has no place for.
+//! [`authority_markdown`] and [`topology_svg`] show who may touch what.
+#![forbid(unsafe_code)]
+
+mod board;
+mod check;
+mod files;
+mod model;
+mod parse;
+mod problem;
+mod rule;
+mod source;
+
+pub use board::{Board, Reserved, Support};
+pub use files::{FileSize, Files, NotBuilt, SearchPath};
+pub use model::*;
+pub use parse::{Parsed, parse};
+pub use problem::{Problem, Problems, render};
+pub use rule::{Rule, Weight};
+pub use source::{At, Source, Span};

@@ -1,0 +1,98 @@
+//! The text of a description, and places in it.
+
+use std::{fmt, io, ops::Range, path::Path, sync::Arc};
+
+use miette::NamedSource;
+
+/// A range of bytes of a description's text.
+pub type Span = Range<usize>;
+
+/// A value and where it was written.
+///
+/// Two are equal if their values are, wherever they stand.
+#[derive(Clone, Debug)]
+pub struct At<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was written, without the quotes.
+    pub span: Span,
+}
+
+impl<T> At<T> {
+    pub(crate) fn new(value: T, span: Span) -> Self {
+        At { value, span }
+    }
+
+    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> At<U> {
+        At { value: f(self.value), span: self.span }
+    }
+}
+
+impl<T: PartialEq> PartialEq for At<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: Eq> Eq for At<T> {}
+
+/// A file's name and text, as errors show them. Cheap to clone.
+#[derive(Clone)]
+pub struct Source(Arc<NamedSource<String>>);
+
+impl Source {
+    /// A text that errors call `name`.
+    pub fn new(name: impl AsRef<str>, text: impl Into<String>) -> Self {
+        Source(Arc::new(NamedSource::new(name, text.into())))
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not UTF-8.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        Ok(Source::new(path.display().to_string(), std::fs::read_to_string(path)?))
+    }
+
+    /// What errors call it.
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &str {
+        self.0.inner()
+    }
+
+    pub(crate) fn code(&self) -> &dyn miette::SourceCode {
+        &*self.0
+    }
+
+    /// Line and column of a place, counted from 1; the column in characters.
+    pub fn position(&self, offset: usize) -> (usize, usize) {
+        let before = self.text().get(..offset).unwrap_or(self.text());
+        let line = before.bytes().filter(|&b| b == b'\n').count() + 1;
+        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+        (line, column)
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Source").field(&self.name()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_counts_lines_and_characters_from_one() {
+        let s = Source::new("x", "ab\nµc\n");
+        assert_eq!(s.position(0), (1, 1));
+        assert_eq!(s.position(3), (2, 1));
+        assert_eq!(s.position(5), (2, 2));
+        assert_eq!(s.position(99), (3, 1));
+    }
+}
