@@ -368,8 +368,37 @@ pub mod vmenter {
     pub const FAULT_RSI: usize = 14;
     pub const FAULT_RDI: usize = 15;
     pub const FAULT_RBP: usize = 16;
+    pub const FAULT_R8: usize = 17;
+    pub const FAULT_R9: usize = 18;
+    pub const FAULT_R10: usize = 19;
+    pub const FAULT_R11: usize = 20;
+    pub const FAULT_R12: usize = 21;
+    pub const FAULT_R13: usize = 22;
+    pub const FAULT_R14: usize = 23;
+    pub const FAULT_R15: usize = 24;
     pub const RESULT_FAULT: usize = 1;
     pub const RESULT_NOTIFICATION: usize = 0;
+}
+
+/// Message registers of `invocation::X86_VCPU_WRITE_REGISTERS`. `CR2` is optional: a message of `COUNT` words leaves it alone.
+pub mod vcpu_registers {
+    pub const RAX: usize = 0;
+    pub const RBX: usize = 1;
+    pub const RCX: usize = 2;
+    pub const RDX: usize = 3;
+    pub const RSI: usize = 4;
+    pub const RDI: usize = 5;
+    pub const RBP: usize = 6;
+    pub const R8: usize = 7;
+    pub const R9: usize = 8;
+    pub const R10: usize = 9;
+    pub const R11: usize = 10;
+    pub const R12: usize = 11;
+    pub const R13: usize = 12;
+    pub const R14: usize = 13;
+    pub const R15: usize = 14;
+    pub const COUNT: usize = 15;
+    pub const CR2: usize = 15;
 }
 
 /// Vectors that a handler for an IOAPIC pin or an MSI may ask for, and what an MSI's data word adds.
