@@ -28,7 +28,7 @@
 //! the client notifies again. When its own deadline for a client comes, the
 //! timer looks at the word once more: a client that moved its deadline later,
 //! or took it back, need not have said so. [`Sleeper`] keeps account of that,
-//! so that most halts of an idle guest cost no kernel call here. Having
+//! and saves the notification where the deadline only moves later. Having
 //! started, the timer looks at every word and notifies every client: whoever
 //! waits for the frequency then finds it.
 //!

@@ -23,9 +23,17 @@ pub enum Notify {
 #[derive(Debug)]
 pub struct Sleeper {
     word: Word64<ReadWrite>,
-    /// The timer was told to look at this time, and has not looked since as
-    /// long as this time is to come.
-    looks_at: Option<Tsc>,
+    told: Option<Told>,
+}
+
+/// What the word held since the timer was last notified: nothing earlier than
+/// `first`, nothing later than `latest`. Whichever of it the timer found when
+/// it took up the notification, it looks again no earlier than `first` and no
+/// later than `latest`.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    first: Tsc,
+    latest: Tsc,
 }
 
 impl Sleeper {
@@ -36,11 +44,15 @@ impl Sleeper {
     pub fn new(region: &Region<ReadWrite>) -> Result<Self, WordError> {
         let word = region.word64(DEADLINE)?;
         word.store(NONE);
-        Ok(Sleeper { word, looks_at: None })
+        Ok(Sleeper { word, told: None })
     }
 
     /// Asks to be woken at `deadline`, or not at all. `now` reads the
     /// time-stamp counter; it is called after the word was written.
+    ///
+    /// A client that is woken by something else may as well leave its deadline
+    /// where it is: if it then only moves later, that costs no notification,
+    /// while one that was taken back must be announced again.
     ///
     /// # Returns
     /// Whether the timer must be notified: not if it is going to look at the
@@ -48,16 +60,20 @@ impl Sleeper {
     pub fn set(&mut self, deadline: Option<Tsc>, now: impl FnOnce() -> Tsc) -> Notify {
         let Some(deadline) = deadline else {
             self.word.store(NONE);
+            self.told = None;
             return Notify::NotNeeded;
         };
         self.word.store(deadline.0);
-        // The timer looks at `looks_at` or later. If that is still to come
+        // The timer looks at `first` at the earliest. If that is still to come
         // once the word is visible, it will see the word.
         fence();
-        match self.looks_at {
-            Some(at) if at <= deadline && now() < at => Notify::NotNeeded,
-            Some(_) | None => {
-                self.looks_at = Some(deadline);
+        match &mut self.told {
+            Some(told) if told.latest <= deadline && now() < told.first => {
+                told.latest = deadline;
+                Notify::NotNeeded
+            }
+            told => {
+                *told = Some(Told { first: deadline, latest: deadline });
                 Notify::Needed
             }
         }
@@ -66,7 +82,7 @@ impl Sleeper {
     /// The timer notified: it has looked at the word, and looks again only
     /// when it is told to.
     pub fn woken(&mut self) {
-        self.looks_at = None;
+        self.told = None;
     }
 }
 
