@@ -1,51 +1,399 @@
-//! The interrupt fabric: lines into the 8259 pair, the I/O APIC and the local APIC.
+//! The interrupt fabric: lines into the 8259 pair and the I/O APIC, messages
+//! into the local APIC, and what the processor should take next.
 //!
-//! Signatures that the rest may build on (the code follows):
-//! ## interrupts.rs
-//! ```text
-//! pub struct Interrupts { pub lapic: Lapic, ... }          // owns Pic, IoApic, Lapic; NOT the Pit (vm owns Pit + SystemControlB)
-//! Interrupts::new(tsc: TscFrequency, physical_bits: u32) -> Self      // power-up state; APIC id 0, BSP
-//! fn reset(&mut self)                                       // as power-up, lines of devices kept low until set again
-//! fn enter_virtual_wire(&mut self)                          // what firmware leaves: PIC -> LINT0 ExtINT, LINT1 NMI, APIC enabled. Call for direct boots.
-//! fn set_line(&mut self, gsi: Gsi, level: bool)             // cheap when unchanged. level = asserted (polarity is not modelled). Gsi(2) is ISA IRQ0.
-//! fn set_timer_output(&mut self, out: pit::Output)          // what Pit::advance returned
-//! fn set_nmi_line(&mut self, level: bool)                   // LINT1
-//! fn raise_nmi(&mut self)
-//! // hot path, no side effects
-//! fn has_pending(&self) -> bool                             // interrupt, NMI or INIT waits
-//! fn next_interrupt(&self) -> Option<Source>                // enum Source { ExtInt, Local(Vector) }; IF/shadow are the caller's business
-//! fn acknowledge(&mut self) -> Option<Vector>               // takes what next_interrupt names; vector to inject
-//! fn nmi_pending(&self) -> bool;  fn take_nmi(&mut self) -> bool
-//! fn init_pending(&self) -> bool; fn take_init(&mut self) -> bool    // INIT IPI to itself: treat as reset of the machine
-//! // time (only the LAPIC timer; cached, cheap)
-//! fn deadline(&self) -> Option<Ticks>;  fn advance(&mut self, now: Ticks)
-//! // MMIO
-//! fn lapic_base(&self) -> Option<Gpa>                       // Some only in xAPIC mode; 4 KiB window
-//! fn lapic_read(&mut self, offset: u32, width: Width, now: Ticks) -> u64
-//! fn lapic_write(&mut self, offset: u32, width: Width, value: u64, now: Ticks)
-//! fn ioapic_read(&mut self, offset: u32, width: Width) -> u64           // window at 0xFEC00000, 4 KiB
-//! fn ioapic_write(&mut self, offset: u32, width: Width, value: u64)
-//! // MSRs; every ApicFault is #GP(0)
-//! fn apic_base(&self) -> u64;     fn set_apic_base(&mut self, value: u64, now: Ticks) -> Result<(), ApicFault>     // 0x1B
-//! fn tsc_deadline(&mut self, now) -> u64;  fn set_tsc_deadline(&mut self, value: u64, now: Ticks)                    // 0x6E0
-//! fn x2apic_read(&mut self, msr: Msr, now: Ticks) -> Result<u64, ApicFault>          // 0x800..=0x8FF
-//! fn x2apic_write(&mut self, msr: Msr, value: u64, now: Ticks) -> Result<(), ApicFault>
-//! fn cr8(&self) -> u64;           fn set_cr8(&mut self, value: u64)  // bits 3:0; reserved bits are the caller's #GP
-//! // ports
-//! fn pic_read(&mut self, register: pic::Register) -> u8
-//! fn pic_write(&mut self, register: pic::Register, value: u8)
-//! // pic::Register { MasterCommand 0x20, MasterData 0x21, SlaveCommand 0xA0, SlaveData 0xA1, MasterElcr 0x4D0, SlaveElcr 0x4D1 }
-//! ```
-//! CPUID 15h: use `lapic::CoreCrystal::of(tsc)` -> { denominator, numerator, hz } = EAX, EBX, ECX. The APIC timer is fed by exactly this crystal
-//! (Linux takes its hz as lapic_timer_period). Up to 4.29 GHz crystal = TSC and ratio 1/1. CPUID.1:ECX[24] (TSC deadline) and [21] (x2APIC) may be offered. APIC id 0.
-//! Relocating the APIC page (0x1B) is honoured by lapic_base(); if it hits RAM the guest sees RAM.
+//! Wired as in a PC: ISA interrupt n is pin n of both, but for the timer, which
+//! is line 0 of the pair and pin 2 of the I/O APIC; the pair's output is LINT0
+//! and pin 0; NMI is LINT1. One owner drives each GSI: devices that share one
+//! must be put together before. The surprising fact: a line here is asserted or
+//! not, never high or low, so polarity bits are kept and ignored.
 //!
-//! ## devices/pit   (vm owns it; ports 0x40-0x43 and 0x61)
-//! ```text
-//! Pit::new(tsc: TscFrequency) -> Self
-//! fn read(&mut self, register: pit::Register, now: Ticks) -> u8         // Register { Counter0, Counter1, Counter2, Control }
-//! fn write(&mut self, register: pit::Register, value: u8, now: Ticks)
-//! fn deadline(&self) -> Option<Ticks>                                   // only channel 0, only if its output will rise
-//! fn advance(&mut self, now: Ticks) -> pit::Output                      // call at the deadline AND after each write; give it to Interrupts::set_timer_output
-//! SystemControlB::new(); fn read(&mut self, pit: &mut Pit, now) -> u8; fn write(&mut self, pit: &mut Pit, value: u8, now)   // port 0x61
-//! ```
+//! Whether the processor is willing (RFLAGS.IF, interrupt shadow, NMI blocking)
+//! is the caller's business.
+
+pub mod state;
+#[cfg(test)]
+mod tests;
+
+use crate::devices::ioapic::IoApic;
+use crate::devices::lapic::{ApicFault, Delivery, DeliveryMode, Effect, Lapic, Pin};
+use crate::devices::{pic, pit};
+use crate::time::TscFrequency;
+use crate::types::{Gpa, Gsi, Msr, Ticks, Vector, Width};
+use pic::Pic;
+use state::InterruptsState;
+
+/// The interval timer's GSI (its interrupt source override in the MADT).
+pub const TIMER_GSI: Gsi = Gsi(2);
+
+/// The I/O APIC's pin that the 8259 pair's output reaches.
+const PIC_PIN: u8 = 0;
+
+/// Where the next interrupt comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// The 8259 pair; the vector is known when it is acknowledged.
+    ExtInt,
+    /// The local APIC.
+    Local(Vector),
+}
+
+/// All interrupt controllers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Interrupts {
+    lapic: Lapic,
+    nmi: bool,
+    init: bool,
+    /// The pair's output as LINT0 and pin 0 were told.
+    pic_output: bool,
+    /// Asserted GSIs.
+    lines: u32,
+    pic: Pic,
+    ioapic: IoApic,
+}
+
+impl Interrupts {
+    /// After power-up. `physical_bits` is the width of physical addresses that
+    /// CPUID states.
+    pub fn new(tsc: TscFrequency, physical_bits: u32) -> Self {
+        Interrupts {
+            lapic: Lapic::new(tsc, physical_bits),
+            nmi: false,
+            init: false,
+            pic_output: false,
+            lines: 0,
+            pic: Pic::new(),
+            ioapic: IoApic::new(),
+        }
+    }
+
+    /// As after power-up, every line low: their owners are reset too.
+    pub fn reset(&mut self) {
+        self.lapic.reset();
+        self.lapic.lower_pins();
+        self.nmi = false;
+        self.init = false;
+        self.pic_output = false;
+        self.lines = 0;
+        self.pic = Pic::new();
+        self.ioapic = IoApic::new();
+    }
+
+    /// Makes the virtual wire that firmware leaves, for guests that start
+    /// without: see [`Lapic::enter_virtual_wire`].
+    pub fn enter_virtual_wire(&mut self) {
+        self.lapic.enter_virtual_wire();
+    }
+
+    /// Asserts a line, or stops asserting it. Cheap if nothing changes.
+    #[inline]
+    pub fn set_line(&mut self, gsi: Gsi, level: bool) {
+        let bit = 1u32.checked_shl(u32::from(gsi.0)).unwrap_or(0);
+        if (self.lines & bit != 0) != level {
+            self.change_line(gsi, level);
+        }
+    }
+
+    fn change_line(&mut self, gsi: Gsi, level: bool) {
+        let bit = match gsi.0 {
+            // Pin 0 is the pair's.
+            1..crate::devices::ioapic::PINS => 1 << gsi.0,
+            _ => return,
+        };
+        if level {
+            self.lines |= bit;
+        } else {
+            self.lines &= !bit;
+        }
+        if gsi == TIMER_GSI {
+            self.pic.set_line(0, level);
+        } else if gsi.0 < 16 {
+            self.pic.set_line(gsi.0, level);
+        }
+        self.ioapic.set_line(gsi.0, level);
+        self.follow_pic();
+        self.route();
+    }
+
+    /// Takes over the interval timer's output.
+    pub fn set_timer_output(&mut self, output: pit::Output) {
+        match output {
+            pit::Output::Low => self.set_line(TIMER_GSI, false),
+            pit::Output::High => self.set_line(TIMER_GSI, true),
+            pit::Output::Rose => {
+                self.set_line(TIMER_GSI, false);
+                self.set_line(TIMER_GSI, true);
+            }
+        }
+    }
+
+    /// Asserts the NMI pin of the processor, or stops asserting it.
+    pub fn set_nmi_line(&mut self, level: bool) {
+        let effect = self.lapic.set_pin(Pin::Lint1, level);
+        self.apply(effect);
+    }
+
+    /// Raises an NMI past every controller.
+    pub fn raise_nmi(&mut self) {
+        self.nmi = true;
+    }
+
+    /// Whether an interrupt, an NMI or an INIT waits.
+    #[inline]
+    pub fn has_pending(&self) -> bool {
+        self.lapic.pending_vector().is_some() || self.ext_int() || self.nmi || self.init
+    }
+
+    /// The interrupt that [`Interrupts::acknowledge`] would take. The pair goes
+    /// before the local APIC, whose priorities do not bind it.
+    #[inline]
+    pub fn next_interrupt(&self) -> Option<Source> {
+        if self.ext_int() {
+            return Some(Source::ExtInt);
+        }
+        self.lapic.pending_vector().map(Source::Local)
+    }
+
+    #[inline]
+    fn ext_int(&self) -> bool {
+        self.lapic.ext_int() || (self.pic_output && self.pic_reaches_processor())
+    }
+
+    fn pic_reaches_processor(&self) -> bool {
+        self.lapic.passes_ext_int()
+            || self.ioapic.ext_int(PIC_PIN).is_some_and(|d| self.lapic.takes_ext_int(d))
+    }
+
+    /// The processor takes the next interrupt.
+    ///
+    /// # Returns
+    /// Its vector, now in service; of the pair possibly a spurious one.
+    pub fn acknowledge(&mut self) -> Option<Vector> {
+        if !self.ext_int() {
+            return self.lapic.acknowledge();
+        }
+        self.lapic.take_ext_int();
+        let vector = self.pic.acknowledge();
+        // INT falls with each acknowledgement, if only for a moment.
+        self.drive_pic_output(false);
+        self.follow_pic();
+        self.route();
+        Some(vector)
+    }
+
+    /// Whether an NMI waits.
+    #[inline]
+    pub fn nmi_pending(&self) -> bool {
+        self.nmi
+    }
+
+    /// Takes the waiting NMI. However often it was raised, there is one.
+    pub fn take_nmi(&mut self) -> bool {
+        core::mem::take(&mut self.nmi)
+    }
+
+    /// Whether an NMI could still come from a device as the controllers stand.
+    /// (LINT1 has no device; who drives it knows better.)
+    pub fn nmi_possible(&self) -> bool {
+        self.nmi || self.lapic.lint0_is_nmi() || self.ioapic.has_nmi()
+    }
+
+    /// Whether an INIT waits: the guest sent it to itself.
+    #[inline]
+    pub fn init_pending(&self) -> bool {
+        self.init
+    }
+
+    /// Takes the waiting INIT: the local APIC is as after one; the rest of the
+    /// processor is the caller's.
+    pub fn take_init(&mut self) -> bool {
+        if self.init {
+            self.lapic.init();
+        }
+        core::mem::take(&mut self.init)
+    }
+
+    /// When [`Interrupts::advance`] is due: for the local APIC's timer.
+    #[inline]
+    pub fn deadline(&self) -> Option<Ticks> {
+        self.lapic.deadline()
+    }
+
+    /// Brings the local APIC's timer to `now`.
+    pub fn advance(&mut self, now: Ticks) {
+        self.lapic.advance(now);
+    }
+
+    /// Where the local APIC's page is, if it has one.
+    #[inline]
+    pub fn lapic_base(&self) -> Option<Gpa> {
+        self.lapic.page()
+    }
+
+    /// Reads the local APIC's page.
+    pub fn lapic_read(&mut self, offset: u32, width: Width, now: Ticks) -> u64 {
+        self.lapic.read_page(offset, width, now)
+    }
+
+    /// Writes the local APIC's page.
+    pub fn lapic_write(&mut self, offset: u32, width: Width, value: u64, now: Ticks) {
+        let effect = self.lapic.write_page(offset, width, value, now);
+        self.apply(effect);
+    }
+
+    /// Reads the I/O APIC's page.
+    pub fn ioapic_read(&self, offset: u32, width: Width) -> u64 {
+        self.ioapic.read(offset, width)
+    }
+
+    /// Writes the I/O APIC's page.
+    pub fn ioapic_write(&mut self, offset: u32, width: Width, value: u64) {
+        self.ioapic.write(offset, width, value);
+        self.route();
+    }
+
+    /// Reads IA32_APIC_BASE.
+    pub fn apic_base(&self) -> u64 {
+        self.lapic.base()
+    }
+
+    /// Writes IA32_APIC_BASE.
+    ///
+    /// # Errors
+    /// Why the guest gets #GP(0).
+    pub fn set_apic_base(&mut self, value: u64, now: Ticks) -> Result<(), ApicFault> {
+        let effect = self.lapic.set_base(value, now)?;
+        self.apply(effect);
+        Ok(())
+    }
+
+    /// Reads IA32_TSC_DEADLINE.
+    pub fn tsc_deadline(&mut self, now: Ticks) -> u64 {
+        self.lapic.tsc_deadline(now)
+    }
+
+    /// Writes IA32_TSC_DEADLINE.
+    pub fn set_tsc_deadline(&mut self, value: u64, now: Ticks) {
+        self.lapic.set_tsc_deadline(value, now);
+    }
+
+    /// RDMSR of 800h to 8FFh.
+    ///
+    /// # Errors
+    /// Why the guest gets #GP(0).
+    pub fn x2apic_read(&mut self, msr: Msr, now: Ticks) -> Result<u64, ApicFault> {
+        self.lapic.read_msr(msr, now)
+    }
+
+    /// WRMSR of 800h to 8FFh.
+    ///
+    /// # Errors
+    /// Why the guest gets #GP(0).
+    pub fn x2apic_write(&mut self, msr: Msr, value: u64, now: Ticks) -> Result<(), ApicFault> {
+        let effect = self.lapic.write_msr(msr, value, now)?;
+        self.apply(effect);
+        Ok(())
+    }
+
+    /// Reads CR8.
+    #[inline]
+    pub fn cr8(&self) -> u64 {
+        self.lapic.cr8()
+    }
+
+    /// Writes CR8: bits 3:0; the rest is the caller's to refuse.
+    pub fn set_cr8(&mut self, value: u64) {
+        self.lapic.set_cr8(value);
+    }
+
+    /// Reads a register of the 8259 pair.
+    pub fn pic_read(&mut self, register: pic::Register) -> u8 {
+        let value = self.pic.read(register);
+        self.after_pic();
+        value
+    }
+
+    /// Writes a register of the 8259 pair.
+    pub fn pic_write(&mut self, register: pic::Register, value: u8) {
+        self.pic.write(register, value);
+        self.after_pic();
+    }
+
+    fn after_pic(&mut self) {
+        self.follow_pic();
+        self.route();
+    }
+
+    /// Hands on the pair's output if it changed.
+    fn follow_pic(&mut self) {
+        self.drive_pic_output(self.pic.output());
+    }
+
+    fn drive_pic_output(&mut self, level: bool) {
+        if self.pic_output == level {
+            return;
+        }
+        self.pic_output = level;
+        self.ioapic.set_line(PIC_PIN, level);
+        let effect = self.lapic.set_pin(Pin::Lint0, level);
+        self.apply(effect);
+    }
+
+    /// Carries the I/O APIC's messages to the local APIC. What is refused waits
+    /// for the next call, so each pin is tried once.
+    fn route(&mut self) {
+        let mut waiting = self.ioapic.waiting();
+        while waiting != 0 {
+            let pin = waiting.trailing_zeros() as u8;
+            waiting &= waiting - 1;
+            let Some(message) = self.ioapic.message(pin) else { continue };
+            // The pair's ExtINT is no message: `pic_reaches_processor` asks.
+            let delivery = if pin == PIC_PIN && message.mode == DeliveryMode::ExtInt {
+                Delivery::Taken
+            } else {
+                self.lapic.deliver(message)
+            };
+            self.ioapic.sent(pin, delivery);
+            match delivery {
+                Delivery::Refused | Delivery::Taken => {}
+                Delivery::Nmi => self.nmi = true,
+                Delivery::Init => self.init = true,
+            }
+        }
+    }
+
+    fn apply(&mut self, effect: Effect) {
+        match effect {
+            Effect::None => {}
+            Effect::EndOfInterrupt(vector) => {
+                self.ioapic.end_of_interrupt(vector);
+                self.route();
+            }
+            Effect::Nmi => self.nmi = true,
+            Effect::Init => self.init = true,
+            Effect::Reachable => self.route(),
+        }
+    }
+
+    /// For a snapshot.
+    pub fn save(&self, now: Ticks) -> InterruptsState {
+        InterruptsState {
+            lapic: self.lapic.save(now),
+            ioapic: self.ioapic.state().clone(),
+            pic: self.pic.state().clone(),
+            lines: self.lines,
+            nmi: self.nmi,
+            init: self.init,
+        }
+    }
+
+    /// From a snapshot.
+    pub fn restore(&mut self, state: &InterruptsState, now: Ticks) {
+        self.lapic.restore(&state.lapic, now);
+        self.ioapic = IoApic::from_state(state.ioapic.clone());
+        self.pic = Pic::from_state(state.pic.clone());
+        self.lines = state.lines;
+        self.nmi = state.nmi;
+        self.init = state.init;
+        self.pic_output = self.pic.output();
+    }
+}
