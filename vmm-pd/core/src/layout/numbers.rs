@@ -136,8 +136,9 @@ pub const RTC_IRQ: u8 = 8;
 pub const SCI_IRQ: u8 = 9;
 /// Pins of the I/O APIC.
 pub const IOAPIC_PINS: u8 = 24;
-/// The I/O APIC's identity; the one local APIC's is 0.
-pub const IOAPIC_ID: u8 = 1;
+/// The I/O APIC's identity: what its register holds after reset (Intel 82093AA,
+/// 3.2.1). It is another space than the local APIC's since the Pentium 4.
+pub const IOAPIC_ID: u8 = 0;
 /// The one local APIC's identity.
 pub const LAPIC_ID: u8 = 0;
 
