@@ -1,1 +1,185 @@
 //! Rules for CR0, CR4, CR8, XCR0 and EFER.
+//!
+//! Not here: what the processor checks by itself. The surprising fact: nearly
+//! everything is left to it. The host owns only the bits that a guest must not
+//! truly have, and the guest reads those from a shadow.
+//!
+//! - **CR0**: NE must be set in VMX operation; CD and NW are not reloaded by VM
+//!   exits (Intel SDM vol. 3C, 28.5.1), so a guest's would stay in force for
+//!   everybody else on the processor. A write that changes one of the three
+//!   exits; the shadow takes the new value and the instruction *runs again*: this
+//!   time nothing differs from the shadow, so the processor completes it, with
+//!   all its checks, the load of PDPTEs, EFER.LMA and the flush of the TLB. No
+//!   emulation could do the last: no kernel below us gives a VMM INVVPID. PE, PG,
+//!   WP and TS never exit by themselves (unrestricted guest).
+//! - **CR4**: the host owns VMXE and every bit whose feature CPUID does not
+//!   offer. All of them are zero in the shadow, so an exit means that the guest
+//!   sets one: #GP, as where the bit is reserved.
+//! - **CR8** exits (the kernel sees to it, because it does not switch the
+//!   register) and is the local APIC's task priority.
+//! - **XCR0** is not switched, so XSAVE is not offered: XSETBV is #UD, as with
+//!   CR4.OSXSAVE clear.
+//! - **EFER** exits by the MSR bitmap; see [`write_efer`].
+
+use crate::cpu::{Cpu, SegmentRegister, StateField};
+
+/// CR0.PE.
+pub const CR0_PE: u64 = 1 << 0;
+/// CR0.ET, always one.
+pub const CR0_ET: u64 = 1 << 4;
+/// CR0.NE.
+pub const CR0_NE: u64 = 1 << 5;
+/// CR0.NW.
+pub const CR0_NW: u64 = 1 << 29;
+/// CR0.CD.
+pub const CR0_CD: u64 = 1 << 30;
+/// CR0.PG.
+pub const CR0_PG: u64 = 1 << 31;
+
+/// CR4.VMXE, set in VMX operation whatever the guest thinks.
+pub const CR4_VMXE: u64 = 1 << 13;
+/// CR4.UMIP.
+pub const CR4_UMIP: u64 = 1 << 11;
+/// CR4.FSGSBASE.
+pub const CR4_FSGSBASE: u64 = 1 << 16;
+/// CR4.PCIDE.
+pub const CR4_PCIDE: u64 = 1 << 17;
+/// CR4.SMEP.
+pub const CR4_SMEP: u64 = 1 << 20;
+/// CR4.SMAP.
+pub const CR4_SMAP: u64 = 1 << 21;
+
+/// EFER.SCE.
+pub const EFER_SCE: u64 = 1 << 0;
+/// EFER.LME.
+pub const EFER_LME: u64 = 1 << 8;
+/// EFER.LMA.
+pub const EFER_LMA: u64 = 1 << 10;
+/// EFER.NXE.
+pub const EFER_NXE: u64 = 1 << 11;
+
+/// CR0 bits that the host owns: what goes into the CR0 guest/host mask.
+pub const CR0_HOST_OWNED: u64 = CR0_NE | CR0_NW | CR0_CD;
+
+/// CR4 bits that belong to features every guest is offered: VME, PVI, TSD, DE,
+/// PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT.
+const CR4_ALWAYS: u64 = 0x7ff;
+
+/// Exceptions that must exit: what goes into the exception bitmap.
+///
+/// #AC, because a guest whose #AC handler cannot be entered without another
+/// #AC would keep the processor in an endless delivery that nothing interrupts;
+/// #MC, because it tells of the host's hardware. #DB can be made endless in the
+/// same way, but is not here: while it exits, DR6 is not set (Intel SDM vol. 3C,
+/// 28.1), and no kernel below us lets a VMM set it, so debuggers inside the guest
+/// would not work. Should a kernel set it, add bit 1: the exit is handled.
+pub const EXITING_EXCEPTIONS: u32 = 1 << 17 | 1 << 18;
+
+/// Primary processor controls that dispatch relies on (Intel SDM vol. 3C, table
+/// 25-6), besides those that the kernel sets itself: HLT, MWAIT, RDPMC, MONITOR
+/// exiting. INVLPG, RDTSC, MOV-DR and PAUSE exiting stay off. The windows and
+/// the secondary controls' switch are the back end's.
+pub const PRIMARY_CONTROLS: u32 = 1 << 7 | 1 << 10 | 1 << 11 | 1 << 29;
+
+/// Secondary controls that dispatch relies on (table 25-7): RDTSCP, WBINVD
+/// exiting, unrestricted guest, INVPCID. EPT and VPID are the kernel's.
+pub const SECONDARY_CONTROLS: u32 = 1 << 3 | 1 << 6 | 1 << 7 | 1 << 12;
+
+/// Which bits of CR4 a guest may set, from what CPUID offers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cr4Policy {
+    guest_owned: u64,
+}
+
+impl Cr4Policy {
+    /// A guest may set these bits besides those that every guest may.
+    pub const fn new(offered: u64) -> Self {
+        let optional = CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_SMEP | CR4_SMAP;
+        Cr4Policy { guest_owned: CR4_ALWAYS | (offered & optional) }
+    }
+
+    /// CR4 bits that the host owns: what goes into the CR4 guest/host mask.
+    pub const fn host_owned(self) -> u64 {
+        !self.guest_owned
+    }
+}
+
+/// What a control-register write came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Written {
+    /// Done; go on behind the instruction.
+    Done,
+    /// Prepared; run the instruction again.
+    RunAgain,
+    /// #GP(0).
+    Fault,
+    /// No bit changes that the host owns: the exit was not asked for, and running
+    /// the instruction again would bring it again.
+    NotAskedFor,
+}
+
+/// Gives the guest this CR0 and CR4 to begin with. EFER must be set first.
+pub fn set_initial(cpu: &mut impl Cpu, cr0: u64, cr4: u64) {
+    cpu.set_state(StateField::Cr0, cr0 & !(CR0_CD | CR0_NW) | CR0_NE | CR0_ET);
+    cpu.set_state(StateField::Cr0Shadow, cr0);
+    cpu.set_state(StateField::Cr4, cr4 | CR4_VMXE);
+    cpu.set_state(StateField::Cr4Shadow, cr4 & !CR4_VMXE);
+}
+
+/// The guest executes MOV to CR0, and a bit that the host owns changes.
+pub fn write_cr0(cpu: &mut impl Cpu, value: u64) -> Written {
+    let value = operand(cpu, value);
+    // The processor checks the rest, but sees the bits that the host owns as the
+    // host has them.
+    if value >> 32 != 0 || value & CR0_NW != 0 && value & CR0_CD == 0 {
+        return Written::Fault;
+    }
+    if value & CR0_PG != 0 && value & CR0_PE == 0 {
+        return Written::Fault;
+    }
+    let shadow = cpu.state(StateField::Cr0Shadow);
+    let next = shadow & !CR0_HOST_OWNED | value & CR0_HOST_OWNED;
+    if next == shadow {
+        return Written::NotAskedFor;
+    }
+    cpu.set_state(StateField::Cr0Shadow, next);
+    Written::RunAgain
+}
+
+/// The guest executes MOV to CR4, and a bit that the host owns changes: it sets
+/// one that it must take for reserved.
+pub const fn write_cr4() -> Written {
+    Written::Fault
+}
+
+/// The operand of MOV to a control register: outside 64-bit mode only its low
+/// half exists.
+fn operand(cpu: &mut impl Cpu, value: u64) -> u64 {
+    if value >> 32 == 0 || in_64_bit_mode(cpu) { value } else { value & 0xffff_ffff }
+}
+
+/// Whether the guest executes 64-bit code.
+pub fn in_64_bit_mode(cpu: &mut impl Cpu) -> bool {
+    const L: u32 = 1 << 13;
+    cpu.state(StateField::Efer) & EFER_LMA != 0
+        && cpu.segment(SegmentRegister::Cs).access_rights & L != 0
+}
+
+/// The guest writes IA32_EFER (Intel SDM vol. 3A, 2.2.1 and 10.8.5). LMA is the
+/// processor's to change; a write to it is ignored.
+pub fn write_efer(cpu: &mut impl Cpu, value: u64, nx: bool) -> Written {
+    let offered = EFER_SCE | EFER_LME | EFER_LMA | if nx { EFER_NXE } else { 0 };
+    if value & !offered != 0 {
+        return Written::Fault;
+    }
+    let old = cpu.state(StateField::Efer);
+    let changes_lme = (old ^ value) & EFER_LME != 0;
+    if changes_lme && cpu.state(StateField::Cr0) & CR0_PG != 0 {
+        return Written::Fault;
+    }
+    let new = value & !EFER_LMA | old & EFER_LMA;
+    if new != old {
+        cpu.set_state(StateField::Efer, new);
+    }
+    Written::Done
+}

@@ -4,10 +4,11 @@ use core::fmt;
 
 use bulkhead_config::Action;
 
-use crate::bus::{Request, ResetSource};
 use crate::cpu::Event;
+use crate::devices::request::{Request, ResetSource};
+use crate::emulate::Refusal;
 use crate::exit::{EntryFailure, Exit};
-use crate::types::{Gpa, Gva, Ticks};
+use crate::types::{Gpa, Ticks};
 
 /// What the shell does next. Whatever the exit asked for is done by then: the
 /// CPU's registers are set, devices have changed, windows are requested.
@@ -37,6 +38,8 @@ pub enum Outcome {
 pub enum RestartReason {
     /// It asked.
     Reset(ResetSource),
+    /// Its processor sent itself an INIT.
+    Init,
     /// It triple-faulted.
     TripleFault,
 }
@@ -64,7 +67,7 @@ pub enum StopReason {
         last: RestartReason,
     },
     /// It asked for a reset and the policy is to stop.
-    ResetRefused(ResetSource),
+    ResetRefused(RestartReason),
 }
 
 /// What this VMM does not do.
@@ -88,17 +91,15 @@ pub enum Unhandled {
         /// The address.
         gpa: Gpa,
     },
-    /// An instruction fetch from an address that is not RAM.
-    FetchOutsideRam(Gpa),
-    /// A page-table entry lies at an address that is not RAM.
-    PageTableOutsideRam(Gpa),
-    /// An instruction that touches a device and that the emulator has not.
+    /// An instruction that touches a device, which the emulator refuses.
     Instruction {
-        /// Where it stands.
-        rip: Gva,
         /// What it touched.
         gpa: Gpa,
+        /// Why.
+        refusal: Refusal,
     },
+    /// A string port instruction that the emulator refuses.
+    PortInstruction(Refusal),
     /// CR0, CR4 or EFER were set to a state that the processor allows and this
     /// VMM does not.
     ControlState(&'static str),
@@ -161,6 +162,7 @@ impl fmt::Display for RestartReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RestartReason::Reset(source) => write!(f, "reset by {source}"),
+            RestartReason::Init => f.write_str("INIT by the processor to itself"),
             RestartReason::TripleFault => f.write_str("triple fault"),
         }
     }
@@ -180,9 +182,7 @@ impl fmt::Display for StopReason {
             StopReason::RestartLimit { limit, last } => {
                 write!(f, "restarted {limit} times, which is the limit; then again: {last}")
             }
-            StopReason::ResetRefused(source) => {
-                write!(f, "the guest asked for a reset by {source}, and its policy is to stop")
-            }
+            StopReason::ResetRefused(reason) => write!(f, "{reason}; the policy is to stop"),
         }
     }
 }
@@ -220,17 +220,10 @@ impl fmt::Display for Unhandled {
                 "event {info:#x} could not be delivered: its tables or stack lie at {:#x}, which is not RAM",
                 gpa.0
             ),
-            Unhandled::FetchOutsideRam(gpa) => {
-                write!(f, "instruction fetch from {:#x}, which is not RAM", gpa.0)
+            Unhandled::Instruction { gpa, refusal } => {
+                write!(f, "access to {:#x}, which is not RAM: {refusal}", gpa.0)
             }
-            Unhandled::PageTableOutsideRam(gpa) => {
-                write!(f, "a page table lies at {:#x}, which is not RAM", gpa.0)
-            }
-            Unhandled::Instruction { rip, gpa } => write!(
-                f,
-                "the instruction at {:#x} touches {:#x}, a device, in a way that is not emulated",
-                rip.0, gpa.0
-            ),
+            Unhandled::PortInstruction(refusal) => write!(f, "port access: {refusal}"),
             Unhandled::ControlState(what) => f.write_str(what),
         }
     }
@@ -260,7 +253,9 @@ impl Policy {
     /// What to do on `reason`, after so many restarts.
     pub fn decide(self, reason: RestartReason, restarts: u32) -> Outcome {
         let (action, stop) = match reason {
-            RestartReason::Reset(source) => (self.on_reset, StopReason::ResetRefused(source)),
+            RestartReason::Reset(_) | RestartReason::Init => {
+                (self.on_reset, StopReason::ResetRefused(reason))
+            }
             RestartReason::TripleFault => (self.on_triple_fault, StopReason::TripleFault),
         };
         match action {
@@ -273,12 +268,17 @@ impl Policy {
     }
 
     /// What to do on a device's request.
-    pub fn answer(self, request: Request, restarts: u32) -> Outcome {
+    ///
+    /// # Returns
+    /// Nothing where the guest goes on.
+    pub fn answer(self, request: Request, restarts: u32) -> Option<Outcome> {
         match request {
-            Request::PowerOff => Outcome::Stop(StopReason::PowerOff),
-            Request::Reset(source) => self.decide(RestartReason::Reset(source), restarts),
-            Request::DebugExit(v) => Outcome::Stop(StopReason::DebugExit(v)),
-            Request::GuestPanic => Outcome::Stop(StopReason::GuestPanic),
+            Request::PowerOff => Some(Outcome::Stop(StopReason::PowerOff)),
+            Request::Reset(source) => Some(self.decide(RestartReason::Reset(source), restarts)),
+            Request::Exit(v) => Some(Outcome::Stop(StopReason::DebugExit(v))),
+            Request::Panicked => Some(Outcome::Stop(StopReason::GuestPanic)),
+            // The crash kernel may still power off or reset, and says more then.
+            Request::CrashLoaded => None,
         }
     }
 }

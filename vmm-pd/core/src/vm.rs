@@ -3,16 +3,318 @@
 //! The shell's loop over it:
 //!
 //! ```text
-//! vm = Vm::new(setup);  boot::...(&mut cpu, &mut memory);
+//! let mut vm = Vm::new(setup, cpu.now());
+//! boot::...(&mut cpu, &mut memory);
 //! loop {
 //!     outcome = match cpu.run(event) {
-//!         exit(message)         => vm.exited(&mut cpu, &mut memory, &mut outside, &message),
-//!         notification(pending) => vm.notified(&mut cpu, &mut memory, &mut outside, pending),
+//!         exit(message)   => vm.exited(&mut cpu, &mut memory, &mut outside, &message),
+//!         notification    => vm.notified(&mut cpu, &mut outside, arrival),
 //!     };
+//!     if let Some(deadline) = vm.take_deadline() { arm the preemption timer }
 //!     match outcome { Resume | Inject(event) | Halt { until } | Stop(why) | Restart(why) }
 //! }
 //! ```
 //!
-//! Buses take `&mut vm::Devices`:
-//! `pio::read(&mut Devices, Port, Width, now, &mut impl Outside) -> u32` and
-//! `pio::write(.., value, ..) -> Option<Request>`; mmio alike with `Gpa` and `u64`.
+//! After each exit: devices whose time has come move on, the exit is handled,
+//! and what the next entry delivers is chosen. The surprising fact: nothing here
+//! asks all devices for their deadlines at an exit that touched none.
+
+use crate::bus::cpuid::{self, Cpuid};
+use crate::bus::msr::MsrState;
+use crate::bus::pci::Pci;
+use crate::cpu::{Cpu, Event};
+use crate::devices::acpi_pm::{AcpiPm, TimerWidth};
+use crate::devices::i8042::I8042;
+use crate::devices::pit::{Pit, SystemControlB};
+use crate::devices::rtc::Rtc;
+use crate::devices::uart::Uart;
+use crate::events::{Boundary, Events, InterruptSource};
+use crate::interrupts::Interrupts;
+use crate::layout::{RamSize, numbers};
+use crate::outcome::{Outcome, Policy, RestartReason};
+use crate::outside::Outside;
+use crate::statistics::Statistics;
+use crate::time::TscFrequency;
+use crate::types::{Gsi, Ticks, Vector};
+
+/// What a machine is made from.
+pub struct Setup<'a> {
+    /// How fast its time passes.
+    pub tsc: TscFrequency,
+    /// Its RAM.
+    pub ram: RamSize,
+    /// What its clock starts from: seconds since 1970, UTC.
+    pub epoch_seconds: u64,
+    /// What becomes of resets and triple faults.
+    pub policy: Policy,
+    /// CPUID of the host, of a leaf and subleaf.
+    pub host_cpuid: &'a mut dyn FnMut(u32, u32) -> cpuid::Leaf,
+    /// What the CPU back end can switch on.
+    pub switchable: cpuid::Switchable,
+}
+
+/// Everything that a bus can lead to.
+pub struct Devices {
+    /// All interrupt controllers.
+    pub interrupts: Interrupts,
+    /// COM1.
+    pub uart: Uart,
+    /// 8254.
+    pub pit: Pit,
+    /// Port 61h.
+    pub system_control_b: SystemControlB,
+    /// Clock and CMOS memory.
+    pub rtc: Rtc,
+    /// ACPI fixed hardware.
+    pub pm: AcpiPm,
+    /// Keyboard controller.
+    pub keyboard: I8042,
+    /// PCI configuration mechanism.
+    pub pci: Pci,
+    /// Accesses to ports that nobody claimed.
+    pub unclaimed_ports: u64,
+    /// Accesses to guest-physical addresses that nobody claimed.
+    pub unclaimed_addresses: u64,
+}
+
+impl Devices {
+    fn new(tsc: TscFrequency, cpuid: &Cpuid, rtc: Rtc, now: Ticks) -> Self {
+        let mut interrupts = Interrupts::new(tsc, u32::from(cpuid.physical_bits()));
+        interrupts.enter_virtual_wire();
+        Devices {
+            interrupts,
+            uart: Uart::new(tsc),
+            pit: Pit::new(tsc),
+            system_control_b: SystemControlB::new(),
+            rtc,
+            pm: AcpiPm::new(tsc, TimerWidth::Bits32, now),
+            keyboard: I8042::new(),
+            pci: Pci::new(),
+            unclaimed_ports: 0,
+            unclaimed_addresses: 0,
+        }
+    }
+
+    /// The earliest moment at which a device has something to do.
+    fn deadline(&self) -> Option<Ticks> {
+        let mut earliest = Ticks(u64::MAX);
+        for deadline in [
+            self.interrupts.deadline(),
+            self.pit.deadline(),
+            self.uart.deadline(),
+            self.rtc.deadline(),
+            self.pm.deadline(),
+        ] {
+            if let Some(deadline) = deadline
+                && deadline < earliest
+            {
+                earliest = deadline;
+            }
+        }
+        (earliest.0 != u64::MAX).then_some(earliest)
+    }
+
+    /// Lets time pass for every device.
+    fn advance(&mut self, now: Ticks) {
+        self.interrupts.advance(now);
+        let output = self.pit.advance(now);
+        self.interrupts.set_timer_output(output);
+        self.uart.advance(now);
+        self.rtc.advance(now);
+        self.pm.advance(now);
+        self.interrupts.set_line(Gsi(numbers::COM1_IRQ), self.uart.irq());
+        self.interrupts.set_line(Gsi(numbers::RTC_IRQ), self.rtc.irq());
+        self.interrupts.set_line(Gsi(numbers::SCI_IRQ), self.pm.sci());
+    }
+}
+
+impl InterruptSource for Interrupts {
+    fn interrupt_pending(&mut self) -> bool {
+        self.next_interrupt().is_some()
+    }
+
+    fn acknowledge(&mut self) -> Option<Vector> {
+        Interrupts::acknowledge(self)
+    }
+
+    fn take_nmi(&mut self) -> bool {
+        Interrupts::take_nmi(self)
+    }
+}
+
+/// When a notification reached the VMM.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arrival {
+    /// While the guest ran, or before an entry that had nothing to deliver; or
+    /// while the guest was halted.
+    Running,
+    /// Before the entry: what that should have delivered is still to be.
+    BeforeEntry,
+}
+
+impl Arrival {
+    /// From the entry interruption information that VMEnter hands back: the
+    /// processor clears the valid bit at every exit, so a set one was not used.
+    pub const fn of(entry_information: u64) -> Self {
+        if entry_information & 1 << 31 != 0 { Arrival::BeforeEntry } else { Arrival::Running }
+    }
+}
+
+/// A machine.
+pub struct Vm {
+    /// What a bus can lead to.
+    pub devices: Devices,
+    /// What CPUID says.
+    pub cpuid: Cpuid,
+    /// Registers that only remember.
+    pub msrs: MsrState,
+    /// What waits for delivery.
+    pub events: Events,
+    /// What happened so far; a restart does not forget it.
+    pub statistics: Statistics,
+    tsc: TscFrequency,
+    policy: Policy,
+    restarts: u32,
+    /// Where the guest stands while it is halted.
+    halted: Option<Boundary>,
+    deadline: Option<Ticks>,
+    deadline_changed: bool,
+}
+
+impl Vm {
+    /// A machine after power-on, as firmware would hand it over.
+    pub fn new(setup: Setup<'_>, now: Ticks) -> Self {
+        let Setup { tsc, ram, epoch_seconds, policy, host_cpuid, switchable } = setup;
+        let cpuid = Cpuid::new(host_cpuid, switchable, tsc);
+        let rtc = Rtc::new(tsc, epoch_seconds, now, ram);
+        let devices = Devices::new(tsc, &cpuid, rtc, now);
+        let mut vm = Vm {
+            devices,
+            msrs: MsrState::new(cpuid.physical_bits()),
+            cpuid,
+            events: Events::default(),
+            statistics: Statistics::new(),
+            tsc,
+            policy,
+            restarts: 0,
+            halted: None,
+            deadline: None,
+            deadline_changed: true,
+        };
+        vm.refresh_deadline();
+        vm
+    }
+
+    /// Back to power-on, for a guest that starts again. The clock keeps its time,
+    /// as on a machine with a battery.
+    pub fn restart(&mut self, now: Ticks) {
+        self.restarts = self.restarts.saturating_add(1);
+        self.devices.rtc.reset(now);
+        let rtc = Rtc::restore(self.tsc, self.devices.rtc.state().clone());
+        self.devices = Devices::new(self.tsc, &self.cpuid, rtc, now);
+        self.msrs = MsrState::new(self.cpuid.physical_bits());
+        self.events = Events::default();
+        self.halted = None;
+        self.deadline_changed = true;
+        self.refresh_deadline();
+    }
+
+    /// How often the guest was started again.
+    pub const fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
+    /// What becomes of resets and triple faults.
+    pub const fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// What a reset or triple fault comes to.
+    pub fn restart_or_stop(&self, reason: RestartReason) -> Outcome {
+        self.policy.decide(reason, self.restarts)
+    }
+
+    /// Something outside happened: the console has bytes or room, a deadline
+    /// passed, or nothing at all. Also to be called after a sleep.
+    pub fn notified(
+        &mut self,
+        cpu: &mut impl Cpu,
+        outside: &mut impl Outside,
+        arrival: Arrival,
+    ) -> Outcome {
+        self.statistics.notifications = self.statistics.notifications.wrapping_add(1);
+        let now = cpu.now();
+        self.devices.uart.readable(now, outside);
+        self.devices.uart.writable(outside);
+        self.devices.advance(now);
+        self.refresh_deadline();
+        if let Some(mut boundary) = self.halted {
+            return self.go_on_from(cpu, &mut boundary);
+        }
+        self.events.ask_windows(cpu, &mut self.devices.interrupts);
+        match (arrival, self.events.given()) {
+            (Arrival::BeforeEntry, Some(event)) => Outcome::Inject(event),
+            (Arrival::BeforeEntry, None) | (Arrival::Running, _) => Outcome::Resume,
+        }
+    }
+
+    /// The deadline to arm, if it is another than last time or the timer has run
+    /// out. The inner nothing means that no timer is needed.
+    pub fn take_deadline(&mut self) -> Option<Option<Ticks>> {
+        core::mem::take(&mut self.deadline_changed).then_some(self.deadline)
+    }
+
+    /// The next moment at which a device has something to do.
+    pub const fn next_deadline(&self) -> Option<Ticks> {
+        self.deadline
+    }
+
+    /// The timer ran out, so it must be armed again in any case.
+    pub(crate) const fn timer_expired(&mut self) {
+        self.deadline_changed = true;
+    }
+
+    /// Lets time pass if a device waits for it.
+    pub(crate) fn advance_if_due(&mut self, now: Ticks) {
+        if let Some(deadline) = self.deadline
+            && deadline <= now
+        {
+            self.devices.advance(now);
+            self.refresh_deadline();
+        }
+    }
+
+    /// A device was touched, so the earliest deadline may be another.
+    pub(crate) fn refresh_deadline(&mut self) {
+        let deadline = self.devices.deadline();
+        if deadline != self.deadline {
+            self.deadline = deadline;
+            self.deadline_changed = true;
+        }
+    }
+
+    /// The guest stands at `boundary` and executes HLT behind it.
+    pub(crate) fn halt(&mut self, cpu: &mut impl Cpu, mut boundary: Boundary) -> Outcome {
+        self.halted = Some(boundary);
+        self.go_on_from(cpu, &mut boundary)
+    }
+
+    /// Chooses what the next entry delivers, if there is to be an entry.
+    pub(crate) fn go_on_from(&mut self, cpu: &mut impl Cpu, boundary: &mut Boundary) -> Outcome {
+        if self.devices.interrupts.init_pending() {
+            self.devices.interrupts.take_init();
+            return self.restart_or_stop(RestartReason::Init);
+        }
+        match self.events.choose(cpu, boundary, &mut self.devices.interrupts) {
+            Some(event) => {
+                if let Event::Interrupt(_) = event {
+                    self.statistics.interrupts = self.statistics.interrupts.wrapping_add(1);
+                }
+                self.halted = None;
+                Outcome::Inject(event)
+            }
+            None if self.halted.is_some() => Outcome::Halt { until: self.deadline },
+            None => Outcome::Resume,
+        }
+    }
+}

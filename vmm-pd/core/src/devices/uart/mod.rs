@@ -18,9 +18,7 @@ pub use state::State;
 
 use heapless::Deque;
 
-use self::bits::{
-    CLOCK, FIFO_SIZE, Fcr, IIR_FIFOS, IIR_NONE, Ier, Interrupt, Lcr, Lsr, Mcr, Msr,
-};
+use self::bits::{CLOCK, FIFO_SIZE, Fcr, IIR_FIFOS, IIR_NONE, Ier, Interrupt, Lcr, Lsr, Mcr, Msr};
 use crate::outside::Outside;
 use crate::time::TscFrequency;
 use crate::types::Ticks;
