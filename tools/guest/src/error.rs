@@ -1,0 +1,90 @@
+//! Why there is no guest image, and what to do.
+
+use std::{io, path::PathBuf};
+
+/// Each says cause and cure.
+#[derive(Debug, thiserror::Error)]
+pub enum GuestError {
+    /// A file could not be read or written.
+    #[error("{action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A recipe is not as it should be.
+    #[error("guest recipe {}: {reason}", path.display())]
+    Recipe {
+        /// The recipe.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A program could not be started.
+    #[error(
+        "{program} could not be started: {source}; install the package that holds it ({package})"
+    )]
+    Missing {
+        /// Its name.
+        program: &'static str,
+        /// Debian's package.
+        package: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A program failed.
+    #[error("{what} failed ({status}){}", if output.is_empty() { String::new() } else { format!(":\n{output}") })]
+    Failed {
+        /// What it was to do.
+        what: String,
+        /// Its exit status.
+        status: String,
+        /// The end of what it printed.
+        output: String,
+    },
+    /// A package could not be had.
+    #[error(
+        "package {package} could not be fetched: {reason}\n\
+         the network is needed for the first build; if it is there, the package lists are out of \
+         date: run `apt-get update` as root"
+    )]
+    Package {
+        /// Its name.
+        package: String,
+        /// What apt said.
+        reason: String,
+    },
+    /// A package does not hold what the recipe wants.
+    #[error("package {package} holds no {wanted}; the recipe and Debian disagree")]
+    Content {
+        /// The package.
+        package: String,
+        /// The file.
+        wanted: String,
+    },
+    /// A kernel image could not be unpacked.
+    #[error("kernel {}: {reason}", path.display())]
+    Kernel {
+        /// The image.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl GuestError {
+    /// Wraps an input or output error.
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> GuestError {
+        let path = path.into();
+        move |source| GuestError::Io { action, path, source }
+    }
+}
+
+/// Shorthand.
+pub(crate) type Result<T, E = GuestError> = std::result::Result<T, E>;

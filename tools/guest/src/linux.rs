@@ -1,0 +1,199 @@
+//! The default guest: Debian's kernel and an initial RAM disk around busybox.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Request,
+    bzimage::{self, Kernel},
+    debian::{self, Package},
+    error::{GuestError, Result},
+    initramfs::Archive,
+    recipe::Recipe,
+    selftest, store,
+};
+
+/// A guest's images.
+#[derive(Clone, Debug)]
+pub struct LinuxImages {
+    /// The kernel: an ELF file, or the package's bzImage if it is compressed
+    /// in a way that is not unpacked here.
+    pub kernel: PathBuf,
+    /// The initial RAM disk.
+    pub initramfs: PathBuf,
+    /// The kernel's version, as `uname -r` prints it.
+    pub version: String,
+}
+
+/// Names of the two images in the build folder; `system.xml` uses them.
+const KERNEL: &str = "linux.elf";
+const INITRAMFS: &str = "initramfs.cpio";
+
+/// Makes the images, or finds them made.
+///
+/// # Errors
+/// A package cannot be fetched or does not hold what the recipe wants; no room.
+pub fn linux(request: &Request<'_>) -> Result<LinuxImages> {
+    let guest = request.out.join("guest");
+    let sources = request.workspace.join("guest-images/linux");
+    let recipe = Recipe::read(&sources.join("recipe.toml"))?;
+    let packages = guest.join("packages");
+
+    request.progress.begin("guest packages", Some(2));
+    let kernel = debian::fetch(&packages, &recipe.kernel.metapackage, true)?;
+    request.progress.advance(1);
+    let busybox = debian::fetch(&packages, &recipe.initramfs.busybox, false)?;
+    request.progress.end(&format!("{} {}", kernel.name, kernel.version));
+
+    request.progress.begin("guest self-test program", None);
+    let selftest_program = selftest::build(request)?;
+    request.progress.end("built");
+
+    request.progress.begin("guest images", None);
+    let unpacked = Unpacked::new(&guest, &kernel, &busybox)?;
+    let (kernel_image, version) = unpacked.kernel(request.out)?;
+    let initramfs = request.out.join(INITRAMFS);
+    let files = unpacked.files(&sources, &recipe, &version, &selftest_program)?;
+    let made_of = store::digest(files.iter().flat_map(|f| [f.path.as_bytes(), &f.contents]));
+    let cached = store::is_current(&initramfs, &made_of);
+    if !cached {
+        let archive = archive(&files).map_err(GuestError::io("making", &initramfs))?;
+        store::write(&initramfs, &archive, &made_of)?;
+    }
+    manifest(&guest, &[&kernel, &busybox])?;
+    request.progress.end(if cached { "cached" } else { "made" });
+    Ok(LinuxImages { kernel: kernel_image, initramfs, version })
+}
+
+/// A file of the initial RAM disk.
+struct File {
+    path: String,
+    program: bool,
+    contents: Vec<u8>,
+}
+
+/// The packages' files.
+struct Unpacked<'a> {
+    kernel: &'a Package,
+    busybox: &'a Package,
+    kernel_files: PathBuf,
+    busybox_files: PathBuf,
+}
+
+impl<'a> Unpacked<'a> {
+    fn new(guest: &Path, kernel: &'a Package, busybox: &'a Package) -> Result<Self> {
+        let folder = |p: &Package| -> Result<PathBuf> {
+            let to = guest.join("unpacked").join(&p.name);
+            let done = guest.join("unpacked").join(format!("{}.done", p.name));
+            if !fs::read_to_string(&done).is_ok_and(|d| d == p.digest) {
+                p.unpack(&to)?;
+                fs::write(&done, &p.digest).map_err(GuestError::io("writing", done))?;
+            }
+            Ok(to)
+        };
+        Ok(Unpacked {
+            kernel,
+            busybox,
+            kernel_files: folder(kernel)?,
+            busybox_files: folder(busybox)?,
+        })
+    }
+
+    /// Unpacks the kernel; returns it and its version.
+    fn kernel(&self, out: &Path) -> Result<(PathBuf, String)> {
+        let boot = self.kernel_files.join("boot");
+        let missing = || GuestError::Content {
+            package: self.kernel.name.clone(),
+            wanted: "boot/vmlinuz-VERSION".into(),
+        };
+        let (path, version) = fs::read_dir(&boot)
+            .map_err(|_| missing())?
+            .flatten()
+            .find_map(|f| {
+                let name = f.file_name().into_string().ok()?;
+                Some((f.path(), name.strip_prefix("vmlinuz-")?.to_owned()))
+            })
+            .ok_or_else(missing)?;
+        let image = out.join(KERNEL);
+        if !store::is_current(&image, &self.kernel.digest) {
+            let packed = fs::read(&path).map_err(GuestError::io("reading", &path))?;
+            let unpacked = match bzimage::unpack(&packed) {
+                Ok(Kernel::Unpacked(kernel)) => kernel,
+                // It boots as it is, only slower.
+                Ok(Kernel::Other(_)) => packed,
+                Err(reason) => return Err(GuestError::Kernel { path, reason }),
+            };
+            store::write(&image, &unpacked, &self.kernel.digest)?;
+        }
+        Ok((image, version))
+    }
+
+    /// Everything that goes into the initial RAM disk.
+    fn files(
+        &self,
+        sources: &Path,
+        recipe: &Recipe,
+        version: &str,
+        selftest: &Path,
+    ) -> Result<Vec<File>> {
+        let read = |path: &Path| fs::read(path).map_err(GuestError::io("reading", path));
+        let content = |package: &Package, folder: &Path, wanted: String| {
+            fs::read(folder.join(&wanted))
+                .map_err(|_| GuestError::Content { package: package.name.clone(), wanted })
+        };
+        let program = |path: &str, contents| File { path: path.into(), program: true, contents };
+        let mut files = vec![
+            program("init", read(&sources.join("init"))?),
+            program(
+                "bin/busybox",
+                content(self.busybox, &self.busybox_files, "bin/busybox".into())?,
+            ),
+            program("bin/selftest", read(selftest)?),
+        ];
+        let mut order = String::new();
+        for module in &recipe.kernel.modules {
+            let wanted = format!("lib/modules/{version}/kernel/{module}");
+            let name = module.rsplit('/').next().unwrap_or(module);
+            let contents = content(self.kernel, &self.kernel_files, wanted)?;
+            files.push(File { path: format!("lib/modules/{name}"), program: false, contents });
+            // Writing to a string cannot fail.
+            let _ = writeln!(order, "{name}");
+        }
+        files.push(File {
+            path: "lib/modules/order".into(),
+            program: false,
+            contents: order.into_bytes(),
+        });
+        Ok(files)
+    }
+}
+
+fn archive(files: &[File]) -> std::io::Result<Vec<u8>> {
+    let mut archive = Archive::default();
+    for folder in ["bin", "dev", "lib", "lib/modules", "proc", "root", "sys", "tmp"] {
+        archive.folder(folder)?;
+    }
+    // The kernel opens it for the first process before that mounts anything.
+    archive.device("dev/console", 5, 1)?;
+    for file in files {
+        if file.program {
+            archive.program(&file.path, &file.contents)?;
+        } else {
+            archive.file(&file.path, &file.contents)?;
+        }
+    }
+    archive.finish()
+}
+
+/// Records what the images were made of.
+fn manifest(guest: &Path, packages: &[&Package]) -> Result<()> {
+    let mut text = String::new();
+    for p in packages {
+        let _ = writeln!(text, "{} {} sha256:{}", p.name, p.version, p.digest);
+    }
+    let path = guest.join("manifest.txt");
+    fs::write(&path, text).map_err(GuestError::io("writing", path))
+}

@@ -1,0 +1,82 @@
+//! The tiny guests of our own: assembled and linked, one ELF file each.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    Request,
+    debian::tail,
+    error::{GuestError, Result},
+    store,
+};
+
+/// Builds every guest of `guest-images/unit/`; returns name and image.
+///
+/// # Errors
+/// A source does not assemble, or gcc or ld is missing.
+pub fn unit_guests(request: &Request<'_>) -> Result<Vec<(String, PathBuf)>> {
+    let sources = request.workspace.join("guest-images/unit");
+    let out = request.out.join("guest/unit");
+    fs::create_dir_all(&out).map_err(GuestError::io("creating", &out))?;
+    let mut guests = Vec::new();
+    let mut shared = Vec::new();
+    for file in fs::read_dir(&sources).map_err(GuestError::io("reading", &sources))?.flatten() {
+        let path = file.path();
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("S") => guests.push(path),
+            Some("inc" | "ld" | "h") => shared.push(path),
+            _ => {}
+        }
+    }
+    guests.sort();
+    shared.sort();
+    let read = |path: &PathBuf| fs::read(path).map_err(GuestError::io("reading", path));
+    let common = shared.iter().map(read).collect::<Result<Vec<_>>>()?;
+    request.progress.begin("unit guests", Some(guests.len() as u64));
+    let mut built = 0;
+    let mut images = Vec::new();
+    for (n, source) in guests.iter().enumerate() {
+        let name = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let image = out.join(format!("{name}.elf"));
+        let text = read(source)?;
+        let made_of = store::digest(common.iter().chain([&text]).map(Vec::as_slice));
+        if !store::is_current(&image, &made_of) {
+            let elf = assemble(&sources, source, &out.join(format!("{name}.tmp")))?;
+            store::write(&image, &elf, &made_of)?;
+            built += 1;
+        }
+        images.push((name, image));
+        request.progress.advance(n as u64 + 1);
+    }
+    request.progress.end(&format!("{} guests, {built} built", images.len()));
+    Ok(images)
+}
+
+/// Assembles and links one guest with gcc, without any library.
+fn assemble(folder: &Path, source: &Path, to: &Path) -> Result<Vec<u8>> {
+    let output = Command::new("gcc")
+        .args(["-m32", "-nostdlib", "-nostartfiles", "-static", "-no-pie"])
+        .args(["-Wl,--build-id=none,-z,noexecstack,-z,max-page-size=4096"])
+        .arg("-I")
+        .arg(folder)
+        .arg("-Wl,-T")
+        .arg(folder.join("link.ld"))
+        .arg("-o")
+        .arg(to)
+        .arg(source)
+        .output()
+        .map_err(|source| GuestError::Missing { program: "gcc", package: "gcc", source })?;
+    if !output.status.success() {
+        return Err(GuestError::Failed {
+            what: format!("assembling {}", source.display()),
+            status: output.status.to_string(),
+            output: tail(&output),
+        });
+    }
+    let elf = fs::read(to).map_err(GuestError::io("reading", to))?;
+    let _ = fs::remove_file(to);
+    Ok(elf)
+}

@@ -1,0 +1,58 @@
+//! Guest RAM as the system description maps it here: one region from
+//! guest-physical zero.
+
+use shmem::{Read, ReadWrite, Region};
+use vmm_core::{
+    memory::{GuestMemory, NotRam},
+    types::Gpa,
+};
+
+/// The guest's RAM.
+#[derive(Debug)]
+pub struct Ram(Region<ReadWrite>);
+
+impl Ram {
+    /// All of `region`.
+    pub fn new(region: Region<ReadWrite>) -> Self {
+        Ram(region)
+    }
+
+    /// In bytes.
+    pub fn size(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn offset(gpa: Gpa, length: usize) -> Result<usize, NotRam> {
+        usize::try_from(gpa.0).map_err(|_| NotRam { gpa, length })
+    }
+}
+
+impl GuestMemory for Ram {
+    fn read(&self, gpa: Gpa, into: &mut [u8]) -> Result<(), NotRam> {
+        let length = into.len();
+        self.0.read(Ram::offset(gpa, length)?, into).map_err(|_| NotRam { gpa, length })
+    }
+
+    fn write(&mut self, gpa: Gpa, from: &[u8]) -> Result<(), NotRam> {
+        let length = from.len();
+        self.0.write(Ram::offset(gpa, length)?, from).map_err(|_| NotRam { gpa, length })
+    }
+
+    fn zero(&mut self, gpa: Gpa, length: u64) -> Result<(), NotRam> {
+        let not_ram = NotRam { gpa, length: usize::try_from(length).unwrap_or(usize::MAX) };
+        self.0.zero(Ram::offset(gpa, not_ram.length)?, not_ram.length).map_err(|_| not_ram)
+    }
+
+    fn is_ram(&self, gpa: Gpa) -> bool {
+        gpa.0 < self.size()
+    }
+}
+
+/// A guest image in a read-only region: the pristine copy from which every
+/// start of the guest is made.
+#[derive(Debug)]
+pub struct Image {
+    region: Region<Read>,
+    /// Bytes of the file; the region is whole pages.
+    length: u64,
+}

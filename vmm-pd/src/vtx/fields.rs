@@ -1,0 +1,89 @@
+//! Where the kernel and the VMCS keep what the core asks for.
+
+use sel4::vmx::field;
+use vmm_core::cpu::{Gpr, SegmentRegister, StateField};
+
+/// Message registers of an exit (libsel4 `vmenter.h`), from the fourth on.
+#[derive(Clone, Copy, Debug)]
+#[repr(usize)]
+pub enum MessageWord {
+    Qualification = numbers::FAULT_QUALIFICATION,
+    InstructionLength = numbers::FAULT_INSTRUCTION_LENGTH,
+    GuestPhysical = numbers::FAULT_GUEST_PHYSICAL,
+    Rflags = numbers::FAULT_RFLAGS,
+    Interruptibility = numbers::FAULT_INTERRUPTIBILITY,
+    Cr3 = numbers::FAULT_CR3,
+}
+use sel4::abi::current::numbers::vmenter as numbers;
+
+/// First message register that holds a general-purpose register; they follow
+/// in the order of `seL4_VCPUContext`.
+const GPR_FIRST: usize = numbers::FAULT_RAX;
+
+/// Message registers of the general-purpose registers, in the kernel's order.
+pub const GPR_WORDS: core::ops::Range<usize> =
+    GPR_FIRST..GPR_FIRST + sel4::cap::VCPU_REGISTERS;
+
+/// Position of a register in the kernel's order; rsp is not among them.
+pub const fn position(register: Gpr) -> Option<usize> {
+    Some(match register {
+        Gpr::Rax => 0,
+        Gpr::Rbx => 1,
+        Gpr::Rcx => 2,
+        Gpr::Rdx => 3,
+        Gpr::Rsi => 4,
+        Gpr::Rdi => 5,
+        Gpr::Rbp => 6,
+        Gpr::Rsp => return None,
+        Gpr::R8 => 7,
+        Gpr::R9 => 8,
+        Gpr::R10 => 9,
+        Gpr::R11 => 10,
+        Gpr::R12 => 11,
+        Gpr::R13 => 12,
+        Gpr::R14 => 13,
+        Gpr::R15 => 14,
+    })
+}
+
+/// The VMCS field of a piece of guest state.
+pub const fn encoding(f: StateField) -> u32 {
+    match f {
+        StateField::Cr0 => field::GUEST_CR0,
+        StateField::Cr0Shadow => field::CR0_READ_SHADOW,
+        StateField::Cr3 => field::GUEST_CR3,
+        StateField::Cr4 => field::GUEST_CR4,
+        StateField::Cr4Shadow => field::CR4_READ_SHADOW,
+        StateField::Dr7 => field::GUEST_DR7,
+        StateField::Rflags => field::GUEST_RFLAGS,
+        StateField::Efer => field::GUEST_EFER,
+        StateField::Pat => field::GUEST_PAT,
+        StateField::SysenterCs => field::GUEST_SYSENTER_CS,
+        StateField::SysenterEsp => field::GUEST_SYSENTER_ESP,
+        StateField::SysenterEip => field::GUEST_SYSENTER_EIP,
+        StateField::GdtrBase => field::GUEST_GDTR_BASE,
+        StateField::GdtrLimit => field::GUEST_GDTR_LIMIT,
+        StateField::IdtrBase => field::GUEST_IDTR_BASE,
+        StateField::IdtrLimit => field::GUEST_IDTR_LIMIT,
+        StateField::Interruptibility => field::GUEST_INTERRUPTIBILITY,
+        StateField::ActivityState => field::GUEST_ACTIVITY,
+        StateField::PendingDebug => field::GUEST_PENDING_DEBUG,
+        StateField::IdtVectoringInfo => field::IDT_VECTORING_INFO,
+        StateField::IdtVectoringErrorCode => field::IDT_VECTORING_ERROR_CODE,
+        StateField::ExitInterruptionInfo => field::EXIT_INTERRUPTION_INFO,
+        StateField::ExitInterruptionErrorCode => field::EXIT_INTERRUPTION_ERROR_CODE,
+        StateField::GuestLinearAddress => field::GUEST_LINEAR_ADDRESS,
+    }
+}
+
+/// Encodings of a segment register's four parts: selector, base, limit, access
+/// rights. Each kind of field steps by two in encoding order.
+pub const fn segment(register: SegmentRegister) -> [u32; 4] {
+    let step = register as u32 * 2;
+    [
+        field::GUEST_ES_SELECTOR + step,
+        field::GUEST_ES_BASE + step,
+        field::GUEST_ES_LIMIT + step,
+        field::GUEST_ES_ACCESS_RIGHTS + step,
+    ]
+}

@@ -1,0 +1,175 @@
+//! The VT-x back end: a virtual CPU that seL4 runs.
+//!
+//! Everything costs a kernel call except what comes with an exit (registers,
+//! RFLAGS, interruptibility, CR3) and what goes with an entry (RIP, primary
+//! controls, the event to deliver). So state is read when first asked for and
+//! kept until the guest runs again, and registers are written once, before the
+//! entry, and only if one changed.
+//!
+//! The surprising facts: no call reads general-purpose registers, so after a
+//! notification they are unknown until the next exit; and a notification that
+//! was pending already keeps the guest from being entered, in which case the
+//! event is not delivered and must be offered again ([`Vtx::undelivered`]).
+
+mod entry;
+mod fields;
+mod state;
+mod timer;
+
+pub use timer::LONGEST_RUN;
+
+use sel4_microkit::{
+    ChannelSet, IpcBuffer,
+    vcpu::{self, Return, VmEntry},
+};
+use vmm_core::{exit::ExitMessage, types::Ticks};
+
+use fields::{GPR_WORDS, MessageWord};
+use state::Cache;
+use timer::PreemptionTimer;
+
+/// A VMCS field that the kernel would not write, and its reason: the VMM asked
+/// for what this kernel or processor does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Encoding.
+    pub field: u32,
+    /// The kernel's answer.
+    pub error: sel4::Error,
+}
+
+impl core::fmt::Display for Refused {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "the kernel refuses VMCS field {:#x}: {}", self.field, self.error)
+    }
+}
+
+/// Why the guest is not running.
+#[derive(Clone, Copy, Debug)]
+pub enum Stopped {
+    /// It exited.
+    Exit(ExitMessage),
+    /// Notifications arrived.
+    Notified(ChannelSet),
+    /// The preemption timer ran out and nothing else happened.
+    TimerExpired(ExitMessage),
+}
+
+/// One virtual CPU.
+#[derive(Debug)]
+pub struct Vtx {
+    cap: sel4::cap::Vcpu,
+    entry: VmEntry,
+    /// General-purpose registers in the kernel's order, once one was set.
+    registers: sel4::cap::VcpuRegisters,
+    registers_changed: bool,
+    cr2: Option<u64>,
+    cache: Cache,
+    timer: PreemptionTimer,
+    nmi_window: bool,
+    refused: Option<Refused>,
+}
+
+impl Vtx {
+    /// Sets the controls of a new virtual CPU.
+    ///
+    /// # Errors
+    /// The kernel or processor lacks a control that this VMM needs.
+    pub fn new(id: u64) -> Result<Self, Refused> {
+        let mut vtx = Vtx {
+            cap: vcpu::vcpu(id),
+            entry: VmEntry::default(),
+            registers: [0; sel4::cap::VCPU_REGISTERS],
+            registers_changed: false,
+            cr2: None,
+            cache: Cache::default(),
+            timer: PreemptionTimer::new(),
+            nmi_window: false,
+            refused: None,
+        };
+        vtx.set_controls();
+        vtx.check()?;
+        Ok(vtx)
+    }
+
+    /// The first field that the kernel refused, if it did.
+    ///
+    /// # Errors
+    /// That one.
+    pub fn check(&self) -> Result<(), Refused> {
+        self.refused.map_or(Ok(()), Err)
+    }
+
+    /// Whether the last entry did not happen and its event still waits.
+    pub fn undelivered(&self) -> bool {
+        self.entry.interruption & entry::VALID != 0
+    }
+
+    /// Runs the guest until something happens, at the latest at `deadline`.
+    ///
+    /// # Errors
+    /// A field that the kernel refused since the last entry.
+    #[inline]
+    pub fn run(&mut self, deadline: Option<Ticks>) -> Result<Stopped, Refused> {
+        let deadline = if self.nmi_window { Some(self.nmi_retry(deadline)) } else { deadline };
+        self.timer.arm(self.cap, deadline, &mut self.refused);
+        if self.registers_changed {
+            self.flush_registers();
+        }
+        self.check()?;
+        self.cache.forget();
+        match vcpu::enter(&mut self.entry) {
+            Return::Notified(channels) => {
+                self.cache.no_message();
+                Ok(Stopped::Notified(channels))
+            }
+            Return::Exit(reason) => {
+                self.entry.interruption = 0;
+                let ipc = IpcBuffer::current();
+                let word = |w: MessageWord| ipc.mr(w as usize);
+                let message = ExitMessage {
+                    reason,
+                    qualification: word(MessageWord::Qualification),
+                    instruction_length: word(MessageWord::InstructionLength) as u32,
+                    guest_physical: word(MessageWord::GuestPhysical),
+                    rflags: word(MessageWord::Rflags),
+                    interruptibility: word(MessageWord::Interruptibility) as u32,
+                    cr3: word(MessageWord::Cr3),
+                };
+                self.cache.message(&message);
+                if reason == PREEMPTION_TIMER_EXPIRED {
+                    self.timer.expired();
+                    return Ok(Stopped::TimerExpired(message));
+                }
+                Ok(Stopped::Exit(message))
+            }
+        }
+    }
+
+    /// All registers in the kernel's order: as changed, else as the last exit
+    /// delivered them.
+    fn load_registers(&mut self) {
+        if !self.registers_changed {
+            let ipc = IpcBuffer::current();
+            for (register, word) in self.registers.iter_mut().zip(GPR_WORDS) {
+                *register = ipc.mr(word);
+            }
+            self.registers_changed = true;
+        }
+    }
+
+    #[inline]
+    fn flush_registers(&mut self) {
+        let written = match self.cr2.take() {
+            None => self.cap.write_registers(&self.registers),
+            Some(cr2) => self.cap.write_registers_and_cr2(&self.registers, cr2),
+        };
+        if let Err(error) = written {
+            self.refused.get_or_insert(Refused { field: 0, error });
+        }
+        self.registers_changed = false;
+    }
+}
+
+/// Basic exit reason 52 (Intel SDM vol. 3D, appendix C).
+const PREEMPTION_TIMER_EXPIRED: u32 = 52;

@@ -1,0 +1,190 @@
+//! Guest state, read when first asked for.
+
+use sel4_microkit::{IpcBuffer, timestamp_counter};
+use vmm_core::{
+    cpu::{Cpu, Gpr, Segment, SegmentRegister, StateField},
+    exit::ExitMessage,
+    types::Ticks,
+};
+
+use super::{
+    Refused, Vtx,
+    fields::{GPR_WORDS, encoding, position, segment},
+};
+use sel4::vmx::{entry, field, primary};
+
+/// Number of [`StateField`]s.
+const FIELDS: usize = StateField::GuestLinearAddress as usize + 1;
+
+/// EFER.LMA: long mode active.
+const EFER_LMA: u64 = 1 << 10;
+
+/// What is known of the stopped guest.
+#[derive(Debug, Default)]
+pub struct Cache {
+    known: u32,
+    values: [u64; FIELDS],
+    rsp: Option<u64>,
+}
+
+impl Cache {
+    /// Fields that only the VMM changes; they outlast an entry.
+    const LASTING: u32 =
+        1 << StateField::Cr0Shadow as u32 | 1 << StateField::Cr4Shadow as u32;
+
+    /// The guest is about to run.
+    #[inline]
+    pub fn forget(&mut self) {
+        self.known &= Cache::LASTING;
+        self.rsp = None;
+    }
+
+    /// What came with an exit.
+    #[inline]
+    pub fn message(&mut self, message: &ExitMessage) {
+        self.set(StateField::Rflags, message.rflags);
+        self.set(StateField::Interruptibility, message.interruptibility.into());
+        self.set(StateField::Cr3, message.cr3);
+    }
+
+    /// Nothing came: a notification.
+    pub fn no_message(&mut self) {}
+
+    #[inline]
+    fn get(&self, f: StateField) -> Option<u64> {
+        (self.known >> f as u32 & 1 != 0).then(|| self.values[f as usize])
+    }
+
+    #[inline]
+    fn set(&mut self, f: StateField, value: u64) {
+        self.known |= 1 << f as u32;
+        self.values[f as usize] = value;
+    }
+}
+
+impl Vtx {
+    /// Reads a field; a refusal is kept for the next entry and reads as zero.
+    pub(super) fn read(&mut self, field: u32) -> u64 {
+        self.cap.read_vmcs(field).unwrap_or_else(|error| {
+            self.refused.get_or_insert(Refused { field, error });
+            0
+        })
+    }
+
+    /// Writes a field; a refusal is kept for the next entry.
+    pub(super) fn write(&mut self, field: u32, value: u64) {
+        if let Err(error) = self.cap.write_vmcs(field, value) {
+            self.refused.get_or_insert(Refused { field, error });
+        }
+    }
+
+    fn set_primary(&mut self, bit: u32, wanted: bool) {
+        if wanted {
+            self.entry.primary_controls |= u64::from(bit);
+        } else {
+            self.entry.primary_controls &= !u64::from(bit);
+        }
+    }
+}
+
+impl Cpu for Vtx {
+    #[inline]
+    fn gpr(&mut self, register: Gpr) -> u64 {
+        match position(register) {
+            Some(n) if self.registers_changed => self.registers[n],
+            Some(n) => IpcBuffer::current().mr(GPR_WORDS.start + n),
+            None => match self.cache.rsp {
+                Some(rsp) => rsp,
+                None => {
+                    let rsp = self.read(field::GUEST_RSP);
+                    self.cache.rsp = Some(rsp);
+                    rsp
+                }
+            },
+        }
+    }
+
+    #[inline]
+    fn set_gpr(&mut self, register: Gpr, value: u64) {
+        match position(register) {
+            Some(n) => {
+                self.load_registers();
+                self.registers[n] = value;
+            }
+            None => {
+                self.write(field::GUEST_RSP, value);
+                self.cache.rsp = Some(value);
+            }
+        }
+    }
+
+    #[inline]
+    fn rip(&self) -> u64 {
+        self.entry.rip
+    }
+
+    #[inline]
+    fn set_rip(&mut self, rip: u64) {
+        self.entry.rip = rip;
+    }
+
+    #[inline]
+    fn state(&mut self, f: StateField) -> u64 {
+        match self.cache.get(f) {
+            Some(value) => value,
+            None => {
+                let value = self.read(encoding(f));
+                self.cache.set(f, value);
+                value
+            }
+        }
+    }
+
+    fn set_state(&mut self, f: StateField, value: u64) {
+        if self.cache.get(f) == Some(value) {
+            return;
+        }
+        if let StateField::Efer = f {
+            // An entry checks that this control agrees with EFER.LMA (Intel SDM
+            // vol. 3C, 27.3.1.1).
+            let mode = if value & EFER_LMA != 0 { entry::IA32E_MODE } else { 0 };
+            self.write(field::ENTRY_CONTROLS, mode.into());
+        }
+        self.write(encoding(f), value);
+        self.cache.set(f, value);
+    }
+
+    fn segment(&mut self, register: SegmentRegister) -> Segment {
+        let [selector, base, limit, access_rights] = segment(register);
+        Segment {
+            selector: self.read(selector) as u16,
+            base: self.read(base),
+            limit: self.read(limit) as u32,
+            access_rights: self.read(access_rights) as u32,
+        }
+    }
+
+    fn set_segment(&mut self, register: SegmentRegister, s: Segment) {
+        let [selector, base, limit, access_rights] = segment(register);
+        self.write(selector, s.selector.into());
+        self.write(base, s.base);
+        self.write(limit, s.limit.into());
+        self.write(access_rights, s.access_rights.into());
+    }
+
+    #[inline]
+    fn now(&self) -> Ticks {
+        Ticks(timestamp_counter())
+    }
+
+    #[inline]
+    fn set_interrupt_window(&mut self, wanted: bool) {
+        self.set_primary(primary::INTERRUPT_WINDOW, wanted);
+    }
+
+    /// The kernel does not offer virtual NMIs, without which there is no
+    /// NMI-window exit: the guest is looked at again soon instead.
+    fn set_nmi_window(&mut self, wanted: bool) {
+        self.nmi_window = wanted;
+    }
+}
