@@ -37,6 +37,10 @@ pub struct Board {
     pub user_top: u64,
     /// First address that a guest-physical map may not reach.
     pub guest_top: u64,
+    /// Most protection domains of a system; at most the Microkit's 63.
+    pub domains_max: usize,
+    /// Most memory regions of a system.
+    pub regions_max: usize,
     /// Number of processors that the kernel runs on.
     pub cores: u8,
     /// Number of scheduling domains that the kernel knows.
@@ -73,8 +77,8 @@ pub struct Board {
     pub user_caps: Support,
     /// `prefill_bootinfo`.
     pub bootinfo: Support,
-    /// Prefilled regions of 2 MiB pages.
-    pub large_prefill: Support,
+    /// Whether a prefilled region takes 2 MiB pages unasked where they fit.
+    pub promote_prefilled: bool,
 }
 
 /// The Microkit's layout of an x86-64 address space ends here (inclusive), as
@@ -95,6 +99,9 @@ impl Board {
             name: "bochs",
             user_top: MICROKIT_USER_TOP,
             guest_top: MICROKIT_GUEST_TOP,
+            // What our initial task keeps account of.
+            domains_max: 62,
+            regions_max: 256,
             cores: 1,
             // As the SDK's board: an error in a schedule is one on every board.
             scheduling_domains: 16,
@@ -122,9 +129,8 @@ impl Board {
             iommu: Support::Missing("its machine has no IOMMU"),
             user_caps: Support::Missing("its initial task copies no capabilities between domains"),
             bootinfo: Support::Missing("its initial task passes no boot information on"),
-            large_prefill: Support::Missing(
-                "prefilled pages are those of the boot image, which are 4 KiB each",
-            ),
+            // Its small pages are those of the boot image; large ones are copies.
+            promote_prefilled: false,
         }
     }
 
@@ -136,6 +142,9 @@ impl Board {
             name: "x86_64_generic_vtx",
             user_top: MICROKIT_USER_TOP,
             guest_top: MICROKIT_GUEST_TOP,
+            domains_max: 63,
+            // The Microkit has no limit; this one bounds our own work.
+            regions_max: 4096,
             cores: 1,
             // KernelNumDomains and KernelNumDomainSchedules of the SDK's build.
             scheduling_domains: 16,
@@ -154,7 +163,7 @@ impl Board {
             iommu: Support::Full,
             user_caps: Support::Full,
             bootinfo: Support::Full,
-            large_prefill: Support::Full,
+            promote_prefilled: true,
         }
     }
 

@@ -14,6 +14,7 @@
 
 mod board;
 mod check;
+mod compile;
 mod files;
 mod model;
 mod parse;
@@ -22,6 +23,7 @@ mod rule;
 mod source;
 
 pub use board::{Board, Reserved, Support};
+pub use compile::{Compiled, compile};
 pub use files::{FileSize, Files, NotBuilt, SearchPath};
 pub use model::*;
 pub use parse::{Parsed, parse};

@@ -92,10 +92,8 @@ impl Diagnostic for Problem {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let here = LabeledSpan::new_primary_with_span(
-            Some(self.rule.statement().into()),
-            self.at.clone(),
-        );
+        let here =
+            LabeledSpan::new_primary_with_span(Some(self.rule.statement().into()), self.at.clone());
         let others = self
             .others
             .iter()

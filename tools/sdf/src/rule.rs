@@ -41,7 +41,7 @@ macro_rules! rules {
 
 rules! {
     // The document.
-    DocumentSize document_size Error "a description is at most 4 MiB";
+    DocumentSize document_size Error "a description is at most 1 MiB";
     WellFormed well_formed Error "a description is well-formed XML";
     RootElement root_element Error "the outermost element is `system`";
     UnknownElement unknown_element Error "only an element that the format defines may stand here";
@@ -56,7 +56,7 @@ rules! {
     SystemAttribute system_attribute Warning "`system` has no attributes; the Microkit ignores them";
 
     // Protection domains.
-    PdCount pd_count Error "a system has 1 to 63 protection domains";
+    PdCount pd_count Error "a system has a protection domain, and no more of them than its board has room for";
     PdName pd_name Error "a protection domain's name is 1 to 63 printable ASCII characters without spaces";
     PdNameReserved pd_name_reserved Error "the name `monitor` belongs to the Microkit's monitor";
     PdNameUnique pd_name_unique Error "each protection domain has a name of its own";
@@ -73,7 +73,7 @@ rules! {
     SetvarPhysAddr setvar_phys_addr Error "on x86-64 only a region with a `phys_addr` has an address that is known when the image is built";
 
     // Memory regions and maps.
-    RegionCount region_count Error "a description has at most 4096 memory regions";
+    RegionCount region_count Error "a system has no more memory regions than its board has room for";
     RegionNameUnique region_name_unique Error "each memory region has a name of its own";
     RegionSize region_size Error "a region's size is a whole number of its pages, and not 0";
     RegionSizeMissing region_size_missing Error "a region has a size, or a file to take it from";

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use system_spec::{PAGE_SIZE, PageSize, RegionIndex};
+use system_spec::{PageSize, RegionIndex};
 
 use super::{Draft, Report, Taken, overlaps};
 use crate::{
-    board::{Board, Support},
+    board::Board,
     model::{MemoryRegion, ProtectionDomain, region_index},
     rule::Rule,
 };
@@ -28,7 +28,7 @@ pub(super) fn settle_page_sizes(draft: &mut Draft, board: &Board) {
             && r.phys_addr.as_ref().is_none_or(|p| p.value.is_multiple_of(large))
             && !unaligned.contains(&index)
             && !in_io_space.contains(&index);
-        let can = r.prefill.is_none() || board.large_prefill == Support::Full;
+        let can = r.prefill.is_none() || board.promote_prefilled;
         if !r.page_size_given && fits && can {
             r.page_size = PageSize::Large;
         }
@@ -55,8 +55,7 @@ pub(super) fn check(draft: &Draft, report: &mut Report<'_>) {
             report.add(Rule::UnusedRegion, &r.span, message, |p| p.cure("map it or remove it"));
         }
     }
-    let domains: Vec<&ProtectionDomain> = draft.domains.iter().map(|d| &d.domain).collect();
-    budget(&draft.regions, &domains, 0, report);
+    budget(&draft.regions, draft.domains.iter().map(|d| &d.domain), 0, report);
 }
 
 fn physical(regions: &[MemoryRegion], report: &mut Report<'_>) {
@@ -97,9 +96,9 @@ const DOMAIN_OVERHEAD: u64 = 128 << 10;
 
 /// Compares what a system takes with what its machine has. `programs` is what
 /// its program images take, as far as it is known.
-fn budget(
+pub(super) fn budget<'a>(
     regions: &[MemoryRegion],
-    domains: &[&ProtectionDomain],
+    domains: impl Iterator<Item = &'a ProtectionDomain>,
     programs: u64,
     report: &mut Report<'_>,
 ) {
@@ -107,7 +106,7 @@ fn budget(
     // A region at a fixed address is a device's, or takes a place of its own.
     let ram: Vec<&MemoryRegion> = regions.iter().filter(|r| r.phys_addr.is_none()).collect();
     let sizes = ram.iter().map(|r| r.least_bytes());
-    let threads = domains.iter().map(|d| d.stack_size.saturating_add(DOMAIN_OVERHEAD));
+    let threads = domains.map(|d| d.stack_size.saturating_add(DOMAIN_OVERHEAD));
     // Page tables: an eight-byte entry for each 4 KiB page and the tables
     // above, for two maps of everything.
     let mapped: u64 = ram
@@ -138,5 +137,3 @@ fn budget(
 fn mebibytes(n: u64) -> String {
     format!("{} MiB", n.div_ceil(1 << 20))
 }
-
-const _: () = assert!(PAGE_SIZE == PageSize::Small.bytes());

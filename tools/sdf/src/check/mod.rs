@@ -8,7 +8,7 @@ mod wiring;
 
 use crate::{
     board::Board,
-    model::{Channel, IoSpace, MemoryRegion, ProtectionDomain},
+    model::{Channel, IoSpace, MemoryRegion, ProtectionDomain, System},
     problem::Problem,
     rule::Rule,
     source::{Source, Span},
@@ -40,7 +40,13 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    fn add(&mut self, rule: Rule, at: &Span, message: String, with: impl FnOnce(Problem) -> Problem) {
+    fn add(
+        &mut self,
+        rule: Rule,
+        at: &Span,
+        message: String,
+        with: impl FnOnce(Problem) -> Problem,
+    ) {
         self.problems.push(with(Problem::new(self.source, rule, at.clone(), message)));
     }
 
@@ -111,6 +117,12 @@ pub(crate) fn whole(
     maps::check(draft, &mut report);
     memory::settle_page_sizes(draft, board);
     memory::check(draft, &mut report);
+}
+
+/// Holds a system whose programs take this many bytes to its machine's memory.
+pub(crate) fn memory_budget(system: &System, programs: u64, problems: &mut Vec<Problem>) {
+    let mut report = Report { source: &system.source, board: &system.board, problems };
+    memory::budget(&system.regions, system.domains.iter(), programs, &mut report);
 }
 
 #[cfg(test)]

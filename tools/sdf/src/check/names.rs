@@ -13,9 +13,11 @@ pub(super) fn check(draft: &Draft, report: &mut Report<'_>) {
         draft.domains.iter().filter_map(|d| named(&d.domain.name)),
         |n| format!("two protection domains are called `{n}`"),
     );
-    report.unique(Rule::RegionNameUnique, draft.regions.iter().filter_map(|r| named(&r.name)), |n| {
-        format!("two memory regions are called `{n}`")
-    });
+    report.unique(
+        Rule::RegionNameUnique,
+        draft.regions.iter().filter_map(|r| named(&r.name)),
+        |n| format!("two memory regions are called `{n}`"),
+    );
     report.unique(
         Rule::VmNameUnique,
         draft.domains.iter().filter_map(|d| named(&d.domain.machine.as_ref()?.name)),

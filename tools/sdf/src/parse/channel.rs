@@ -14,7 +14,11 @@ use crate::{
 
 impl Context<'_> {
     /// Reads a channel, and the variables that its ends set.
-    pub(super) fn channel(&mut self, e: Element<'_>, domains: &mut [DraftDomain]) -> Option<Channel> {
+    pub(super) fn channel(
+        &mut self,
+        e: Element<'_>,
+        domains: &mut [DraftDomain],
+    ) -> Option<Channel> {
         self.allow(e, &[]);
         let mut count = 0_usize;
         let mut ends = Vec::new();

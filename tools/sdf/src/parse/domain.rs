@@ -29,7 +29,16 @@ const STACK_MAX: u64 = 16 << 20;
 pub(super) const ID_MAX: u8 = 61;
 
 const ATTRIBUTES: &[&str] = &[
-    "name", "priority", "budget", "period", "passive", "stack_size", "smc", "cpu", "domain", "fpu",
+    "name",
+    "priority",
+    "budget",
+    "period",
+    "passive",
+    "stack_size",
+    "smc",
+    "cpu",
+    "domain",
+    "fpu",
 ];
 const CHILD_ATTRIBUTES: &[&str] = &[
     "name",
@@ -90,7 +99,11 @@ impl Context<'_> {
                 "setvar" => self.setvar(c, &mut domain),
                 "protection_domain" => {
                     if self.depth(index, out) >= PDS_MAX {
-                        let p = self.problem(Rule::PdCount, c.span(), "protection domains nest too deep");
+                        let p = self.problem(
+                            Rule::PdCount,
+                            c.span(),
+                            "protection domains nest too deep",
+                        );
                         self.report(p);
                         continue;
                     }
@@ -115,7 +128,11 @@ impl Context<'_> {
             Some((program, _)) => domain.program = program,
             None => {
                 let p = self
-                    .problem(Rule::MissingElement, e.span(), "a protection domain without a program")
+                    .problem(
+                        Rule::MissingElement,
+                        e.span(),
+                        "a protection domain without a program",
+                    )
                     .cure("put <program_image path=\"...\" /> inside it");
                 self.report(p);
             }
@@ -195,7 +212,8 @@ impl Context<'_> {
             caps: Vec::new(),
         };
         let board = self.board;
-        let written = |names: &[&'static str]| names.iter().find(|n| e.attribute(n).is_some()).copied();
+        let written =
+            |names: &[&'static str]| names.iter().find(|n| e.attribute(n).is_some()).copied();
         if let Some(name) = written(&["budget", "period"]) {
             self.supported(e, name, board.budgets);
         }

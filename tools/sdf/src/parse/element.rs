@@ -40,27 +40,38 @@ impl<'a> Element<'a> {
         self.0.children().filter(Node::is_element).map(Element)
     }
 
-    /// The text of the comments that stand before it, with nothing but white
-    /// space between.
+    /// The text of the comment above it. One comment holds for several
+    /// elements of a kind that follow each other without a blank line.
     pub(super) fn comment_before(self) -> Option<String> {
         let mut parts = Vec::new();
-        let mut node = self.0.prev_sibling();
-        while let Some(n) = node {
+        // Bounded, so that a hostile description costs no time squared.
+        for n in self.0.prev_siblings().skip(1).take(256) {
             if n.is_comment() {
                 parts.push(n.text().unwrap_or_default());
-            } else if !n.is_text() {
+            } else if n.is_element() {
+                let same = n.tag_name() == self.0.tag_name();
+                if !parts.is_empty() || !same {
+                    break;
+                }
+            } else if n.text().is_some_and(|t| t.matches('\n').count() > 1) {
                 break;
             }
-            node = n.prev_sibling();
         }
         parts.reverse();
         joined(parts)
     }
 
-    /// The text of the comment that opens it, if there is a blank line or an
-    /// element of another kind after it: one that belongs to the whole.
+    /// The text of the comment that opens it.
     pub(super) fn comment_inside(self) -> Option<String> {
-        joined(self.0.children().find(|n| !n.is_text()).filter(Node::is_comment)?.text().into_iter().collect())
+        joined(
+            self.0
+                .children()
+                .find(|n| !n.is_text())
+                .filter(Node::is_comment)?
+                .text()
+                .into_iter()
+                .collect(),
+        )
     }
 
     pub(super) fn attribute(self, name: &str) -> Option<At<&'a str>> {
@@ -224,7 +235,7 @@ impl Context<'_> {
 }
 
 /// The word most like this one, if one is like enough to have been meant.
-pub(super) fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     // Distances cost the product of the lengths: leave monsters alone.
     if word.len() > 64 {
         return None;

@@ -65,7 +65,8 @@ impl Context<'_> {
         let n = self.plain_number(name, word)?;
         let value = u64::try_from(n.value).ok().filter(|&v| limit.is_none_or(|l| v < l));
         if value.is_none() {
-            let mut p = self.problem(Rule::IrqPin, n.span.clone(), format!("`{name}` is {}", n.value));
+            let mut p =
+                self.problem(Rule::IrqPin, n.span.clone(), format!("`{name}` is {}", n.value));
             if let Some(limit) = limit {
                 p = p.cure(format!("board {} has `{name}` 0 to {}", self.board.name, limit - 1));
             }

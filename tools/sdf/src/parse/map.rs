@@ -94,8 +94,11 @@ impl Context<'_> {
         let found = self.regions.get(name.value).copied();
         if found.is_none() {
             let names: Vec<&str> = self.regions.keys().map(String::as_str).collect();
-            let mut p =
-                self.problem(rule, name.span.clone(), format!("no memory region is called `{}`", name.value));
+            let mut p = self.problem(
+                rule,
+                name.span.clone(),
+                format!("no memory region is called `{}`", name.value),
+            );
             if let Some(near) = nearest(name.value, &sorted(names)) {
                 p = p.cure(format!("did you mean `{near}`?"));
             }

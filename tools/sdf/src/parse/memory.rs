@@ -20,18 +20,16 @@ impl Context<'_> {
     /// Reads a memory region. What is wrong with it is reported; it takes its
     /// place in the list all the same, so that indices hold.
     pub(super) fn memory_region(&mut self, e: Element<'_>) -> MemoryRegion {
-        self.allow(e, &["name", "size", "page_size", "phys_addr", "prefill_path", "prefill_bootinfo"]);
+        self.allow(
+            e,
+            &["name", "size", "page_size", "phys_addr", "prefill_path", "prefill_bootinfo"],
+        );
         self.no_children(e);
         let name = self.required(e, "name").unwrap_or(At::new("", e.span()));
         let page_size = self.page_size(e);
         let prefill = self.prefill(e);
         let size = self.region_size(e, page_size, prefill.as_ref());
         let phys_addr = self.phys_addr(e, page_size);
-        if prefill.is_some() && page_size == PageSize::Large {
-            let at = e.attribute("page_size").map_or(e.span(), |a| a.span);
-            let support = self.board.large_prefill;
-            self.board_support(at, "a prefilled region of 2 MiB pages", support);
-        }
         MemoryRegion {
             span: e.span(),
             note: e.comment_before(),
@@ -62,7 +60,11 @@ impl Context<'_> {
         let bootinfo = e.attribute("prefill_bootinfo");
         if let (Some(file), Some(bootinfo)) = (&file, &bootinfo) {
             let p = self
-                .problem(Rule::PrefillOneSource, bootinfo.span.clone(), "two sources for one region")
+                .problem(
+                    Rule::PrefillOneSource,
+                    bootinfo.span.clone(),
+                    "two sources for one region",
+                )
                 .also(&file.span, "the other");
             self.report(p);
         }
@@ -153,8 +155,7 @@ impl Context<'_> {
             return RegionSize::OfFileNotBuilt;
         }
         if let Some(length) = length.filter(|&l| l > size.value) {
-            let message =
-                format!("a file of {length:#x} bytes in a region of {:#x}", size.value);
+            let message = format!("a file of {length:#x} bytes in a region of {:#x}", size.value);
             let mut p = self.problem(Rule::PrefillSize, size.span, message);
             p = p.cure("leave `size` away: the region then takes the file's size, rounded up");
             self.report(p);

@@ -16,6 +16,7 @@ mod map;
 mod memory;
 mod schedule;
 
+pub(crate) use element::nearest;
 pub(crate) use io_space::IO_TOP;
 
 use std::collections::HashMap;
@@ -34,14 +35,11 @@ use crate::{
     source::{Source, Span},
 };
 
-/// Largest description, in bytes: a hundred times the largest that anybody wrote.
-const TEXT_MAX: usize = 4 << 20;
+/// Largest description, in bytes: fifty times the largest that anybody wrote.
+const TEXT_MAX: usize = 1 << 20;
 
 /// Most protection domains: the Microkit's MAX_PDS.
 const PDS_MAX: usize = 63;
-
-/// Most memory regions; a bound for the index, far beyond what anybody needs.
-const REGIONS_MAX: usize = 4096;
 
 /// A description that holds to every rule, and what was noted on the way.
 #[derive(Clone, Debug)]
@@ -216,17 +214,9 @@ impl Context<'_> {
             let channel = self.channel(e, &mut draft.domains);
             draft.channels.extend(channel);
         }
-        if draft.domains.is_empty() || draft.domains.len() > PDS_MAX {
-            let at = draft.domains.get(PDS_MAX).map_or(system.span(), |d| d.domain.span.clone());
-            let message = format!("{} protection domains", draft.domains.len());
-            self.report(self.problem(Rule::PdCount, at, message));
+        if self.counts(system, &draft) {
+            check::whole(&mut draft, self.source, self.board, &mut self.problems);
         }
-        if draft.regions.len() > REGIONS_MAX {
-            let message = format!("{} memory regions", draft.regions.len());
-            let at = draft.regions[REGIONS_MAX].span.clone();
-            self.report(self.problem(Rule::RegionCount, at, message));
-        }
-        check::whole(&mut draft, self.source, self.board, &mut self.problems);
         System {
             source: self.source.clone(),
             board: self.board.clone(),
@@ -237,6 +227,32 @@ impl Context<'_> {
             io_spaces: draft.io_spaces,
             schedule: scheduling.map(|s| s.schedule),
         }
+    }
+}
+
+impl Context<'_> {
+    /// Whether there are not so many of something that the rules about all of
+    /// them make no sense.
+    fn counts(&mut self, system: Element<'_>, draft: &Draft) -> bool {
+        let (domains, most) = (&draft.domains, self.board.domains_max.min(PDS_MAX));
+        if domains.is_empty() || domains.len() > most {
+            let at = domains.get(most).map_or(system.span(), |d| d.domain.span.clone());
+            let message = format!("{} protection domains", domains.len());
+            let p = self
+                .problem(Rule::PdCount, at, message)
+                .cure(format!("board {} has room for 1 to {most}", self.board.name));
+            self.report(p);
+        }
+        let most = self.board.regions_max;
+        let extra = draft.regions.get(most);
+        if let Some(r) = extra {
+            let message = format!("{} memory regions", draft.regions.len());
+            let p = self
+                .problem(Rule::RegionCount, r.span.clone(), message)
+                .cure(format!("board {} has room for {most}", self.board.name));
+            self.report(p);
+        }
+        domains.len() <= PDS_MAX && extra.is_none()
     }
 }
 

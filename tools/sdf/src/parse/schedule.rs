@@ -34,7 +34,11 @@ impl Context<'_> {
             }
             (Some(_), None) => {
                 let p = self
-                    .problem(Rule::DomainWithoutSchedule, e.span(), "a protection domain without `domain`")
+                    .problem(
+                        Rule::DomainWithoutSchedule,
+                        e.span(),
+                        "a protection domain without `domain`",
+                    )
                     .cure("write domain=\"...\"");
                 self.report(p);
                 None
@@ -203,9 +207,11 @@ impl Context<'_> {
         // The kernel needs one entry more, to close the schedule.
         if shift.saturating_add(length) >= most {
             let message = format!("{length} entries from {shift} on");
-            let p = self
-                .problem(Rule::ScheduleLength, e.span(), message)
-                .cure(format!("board {} has room for {}", self.board.name, most.saturating_sub(1)));
+            let p = self.problem(Rule::ScheduleLength, e.span(), message).cure(format!(
+                "board {} has room for {}",
+                self.board.name,
+                most.saturating_sub(1)
+            ));
             self.report(p);
         }
         if start >= length {
@@ -241,7 +247,8 @@ impl Context<'_> {
         });
         let Some((number, kind)) = parsed else {
             let message = format!("a duration of `{}`", word.value);
-            let p = self.problem(Rule::Duration, word.span, message).cure("for example \"1000 us\"");
+            let p =
+                self.problem(Rule::Duration, word.span, message).cure("for example \"1000 us\"");
             self.report(p);
             return None;
         };
