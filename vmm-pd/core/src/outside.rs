@@ -22,3 +22,6 @@ pub trait Outside {
     /// as the configuration states; what the RTC starts from.
     fn epoch_seconds(&self) -> u64;
 }
+
+#[cfg(test)]
+pub mod testing;

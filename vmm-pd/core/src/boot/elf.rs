@@ -253,11 +253,7 @@ impl<'a, S: ?Sized> Elf<'a, S> {
         }
         let end = segment.offset.saturating_add(segment.file_size);
         if end > self.length {
-            return Err(BootError::Truncated {
-                what: "an ELF segment",
-                end,
-                length: self.length,
-            });
+            return Err(BootError::Truncated { what: "an ELF segment", end, length: self.length });
         }
         if segment.kind == LOAD && segment.memory_size < segment.file_size {
             return Err(BootError::Malformed("an ELF segment has more bytes than memory"));

@@ -129,9 +129,7 @@ impl Entry {
     fn fields(&self) -> [(StateField, u64); 30] {
         let (cr0, cr3, cr4, efer) = match self.mode {
             Mode::Protected32 => (CR0_PE | CR0_ET, 0, 0, 0),
-            Mode::Long64 => {
-                (CR0_PE | CR0_ET | CR0_PG, n::BOOT_PAGE_TABLES, CR4_PAE, EFER_LME_LMA)
-            }
+            Mode::Long64 => (CR0_PE | CR0_ET | CR0_PG, n::BOOT_PAGE_TABLES, CR4_PAE, EFER_LME_LMA),
         };
         [
             // EFER and CR4 first: PG with LME decides what they mean.

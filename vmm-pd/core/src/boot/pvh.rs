@@ -156,9 +156,9 @@ fn load_segment<M: GuestMemory, K: Source<M> + ?Sized>(
     segment: &Segment,
 ) -> Result<(), BootError> {
     let file_end = segment.offset.saturating_add(segment.file_size);
-    source.copy_into(segment.offset, memory, Gpa(segment.paddr), segment.file_size).map_err(
-        |e| BootError::from_copy(e, "an ELF segment", file_end, source.length()),
-    )?;
+    source
+        .copy_into(segment.offset, memory, Gpa(segment.paddr), segment.file_size)
+        .map_err(|e| BootError::from_copy(e, "an ELF segment", file_end, source.length()))?;
     // Within the room for kernels, as `extent` found.
     let rest = segment.paddr + segment.file_size;
     memory.zero(Gpa(rest), segment.memory_size - segment.file_size)?;
