@@ -15,6 +15,8 @@
 mod board;
 mod check;
 mod compile;
+pub mod configuration;
+pub mod edit;
 mod files;
 mod model;
 mod parse;

@@ -187,6 +187,8 @@ pub struct MemoryRegion {
     pub name: At<String>,
     /// In bytes.
     pub size: RegionSize,
+    /// Where the size is written, if it is.
+    pub size_span: Option<Span>,
     /// Of its frames; the largest that fits all its addresses, unless written.
     pub page_size: PageSize,
     /// Whether the page size is written.

@@ -169,6 +169,18 @@ rules! {
     SymbolAmbiguous symbol_ambiguous Error "a variable to set has one definition";
     SymbolSize symbol_size Error "a variable to set is a word of 8 bytes inside a segment";
     RuntimeSymbol runtime_symbol Error "a program is linked with the Microkit's runtime, whose variables the image builder fills";
+    // The configuration beside a description.
+    ConfigFile config_file Error "a description with `.config` regions has a configuration beside it";
+    ConfigSyntax config_syntax Error "a configuration is well-formed TOML";
+    ConfigSection config_section Error "a configuration consists of sections";
+    ConfigKind config_kind Error "a section says what kind of protection domain it is for";
+    ConfigKey config_key Error "a section has only keys of its kind";
+    ConfigValue config_value Error "a section has every key of its kind, with a value of its type and size";
+    ConfigText config_text Error "names are printable ASCII without spaces, command lines printable ASCII";
+    ConfigRegion config_region Error "each `NAME.config` has a section NAME, and each section is mapped";
+    ConfigNames config_names Error "names in a configuration are those of its description";
+
+    // Writing.
     PayloadWrite payload_write Error "a boot image can be written, and files do not change while it is";
 }
 

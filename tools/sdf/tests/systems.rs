@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bulkhead_sdf::{Board, NotBuilt, Source, parse, render};
+use bulkhead_sdf::{Board, NotBuilt, Source, configuration, parse, render};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -31,6 +31,24 @@ fn our_own_descriptions_break_no_rule_on_any_board() {
                 }
                 Err(problems) => panic!("{}", render(problems.iter(), 100)),
             }
+        }
+    }
+}
+
+#[test]
+fn our_own_configurations_fit_their_descriptions() {
+    for path in descriptions() {
+        let source = Source::read(&path).unwrap();
+        let system = parse(&source, &Board::bochs(), &NotBuilt).unwrap().system;
+        let checked = configuration::load(&configuration::path_beside(&path))
+            .and_then(|c| configuration::check(&system, &c).map(|()| c));
+        match checked {
+            Ok(c) => {
+                for section in c.sections.values() {
+                    assert!(section.encode().unwrap().starts_with(&bulkhead_config::MAGIC));
+                }
+            }
+            Err(problems) => panic!("{}", render(problems.iter(), 100)),
         }
     }
 }

@@ -35,6 +35,7 @@ impl Context<'_> {
             note: e.comment_before(),
             name: name.map(Into::into),
             size,
+            size_span: e.attribute("size").map(|a| a.span),
             page_size,
             page_size_given: e.attribute("page_size").is_some(),
             phys_addr,

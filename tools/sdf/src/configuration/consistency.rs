@@ -1,0 +1,135 @@
+//! Whether a configuration and a description speak of the same things.
+
+use bulkhead_config::{SerialVirt, Status};
+use system_spec::PdIndex;
+
+use super::{Configuration, Content, Section};
+use crate::{
+    model::{MemoryRegion, Prefill, ProtectionDomain, System, region_index},
+    problem::{Problem, Problems},
+    rule::Rule,
+    source::At,
+};
+
+/// Holds a configuration to the description that it is for: each region filled
+/// from `NAME.config` has its section, each section such a region, and names
+/// of guests and clients are those of the description.
+///
+/// # Errors
+/// Everything that does not fit, in either file.
+pub fn check(system: &System, configuration: &Configuration) -> Result<(), Problems> {
+    let mut c = Consistency { system, configuration, problems: Vec::new() };
+    let mut used = Vec::new();
+    for (i, r) in system.regions.iter().enumerate() {
+        let Some((path, name)) = section_of(r) else { continue };
+        match configuration.sections.get(name) {
+            Some(section) => {
+                used.push(name);
+                for (pd, d) in system.indexed_domains() {
+                    if d.maps.iter().any(|m| m.region == region_index(i)) {
+                        c.domain(pd, d, section);
+                    }
+                }
+            }
+            None => c.section_missing(path, name),
+        }
+    }
+    for (name, section) in &configuration.sections {
+        if !used.contains(&name.as_str()) {
+            let message = format!("no region of {} takes `{name}.config`", system.source.name());
+            let p = Problem::new(
+                &configuration.source,
+                Rule::ConfigRegion,
+                section.name.span.clone(),
+                message,
+            );
+            c.problems.push(p.cure("remove the section, or map a region prefilled from it"));
+        }
+    }
+    if c.problems.is_empty() { Ok(()) } else { Err(Problems::new(c.problems)) }
+}
+
+/// The section that fills a region, if one does.
+fn section_of(region: &MemoryRegion) -> Option<(&At<String>, &str)> {
+    match &region.prefill {
+        Some(Prefill::File { path, .. }) => Some((path, path.value.strip_suffix(".config")?)),
+        Some(Prefill::Bootinfo(_)) | None => None,
+    }
+}
+
+struct Consistency<'a> {
+    system: &'a System,
+    configuration: &'a Configuration,
+    problems: Vec<Problem>,
+}
+
+impl Consistency<'_> {
+    fn section_missing(&mut self, path: &At<String>, name: &str) {
+        let message = format!("{} has no section `{name}`", self.configuration.source.name());
+        let p = Problem::new(&self.system.source, Rule::ConfigRegion, path.span.clone(), message);
+        self.problems.push(p.cure(format!("write [{name}] there")));
+    }
+
+    /// Checks a section against a domain that reads it.
+    fn domain(&mut self, pd: PdIndex, d: &ProtectionDomain, section: &Section) {
+        match &section.content {
+            Content::Vmm(c) => match &d.machine {
+                Some(machine) if machine.name.value == *c.name => {}
+                Some(machine) => {
+                    let message = format!(
+                        "the guest is `{}` here and `{}` in {}",
+                        c.name,
+                        machine.name.value,
+                        self.system.source.name()
+                    );
+                    self.report(section, "name", message);
+                }
+                None => {
+                    let message = format!("`{}` runs no guest", d.name.value);
+                    self.report(section, "kind", message);
+                }
+            },
+            Content::SerialVirt(SerialVirt { clients, .. })
+            | Content::Status(Status { clients, .. }) => {
+                let have: Vec<&str> = clients.iter().map(|c| c.as_str()).collect();
+                let want = self.clients(pd);
+                if have != want {
+                    let message = format!(
+                        "`{}` serves, on channels 1 and up: {}",
+                        d.name.value,
+                        if want.is_empty() { "nobody".to_owned() } else { want.join(", ") }
+                    );
+                    self.report(section, "clients", message);
+                }
+            }
+        }
+    }
+
+    /// Names of a server's clients, in the order of its channels from 1 on: a
+    /// VMM counts by its guest's name.
+    fn clients(&self, server: PdIndex) -> Vec<&str> {
+        let mut clients = Vec::new();
+        for c in &self.system.channels {
+            let [a, b] = &c.ends;
+            for (own, other) in [(a, b), (b, a)] {
+                if own.pd == server && own.id.value > 0 {
+                    let d = self.system.domain(other.pd);
+                    let name = d.machine.as_ref().map_or(&d.name, |m| &m.name);
+                    clients.push((own.id.value, name.value.as_str()));
+                }
+            }
+        }
+        clients.sort_unstable();
+        clients.into_iter().map(|(_, name)| name).collect()
+    }
+
+    fn report(&mut self, section: &Section, key: &str, message: String) {
+        let p = Problem::new(
+            &self.configuration.source,
+            Rule::ConfigNames,
+            section.value_span(key),
+            message,
+        );
+        self.problems.push(p);
+    }
+}

@@ -1,0 +1,256 @@
+//! What a description has no place for: the typed file beside it
+//! (`system.toml` beside `system.xml`), one section a protection domain.
+//!
+//! Each section becomes `NAME.config`, which the description maps into its
+//! protection domain by a prefilled region. Sections are read by serde, so a
+//! key that `lib/config` gains is known here at once.
+
+mod consistency;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use bulkhead_config::{SerialVirt, Status, Vmm};
+use serde::Deserialize;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+pub use self::consistency::check;
+use crate::{
+    problem::{Problem, Problems},
+    rule::Rule,
+    source::{At, Source, Span},
+};
+
+const KINDS: &str = "vmm, serial-virt, status";
+
+/// What one section says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// A guest and its VMM.
+    Vmm(Box<Vmm>),
+    /// A serial virtualiser.
+    SerialVirt(SerialVirt),
+    /// A status domain.
+    Status(Status),
+}
+
+/// One section.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Section {
+    /// Where its name stands.
+    pub name: At<String>,
+    /// What it says.
+    pub content: Content,
+    /// Where its keys' values stand.
+    values: BTreeMap<String, ValueSpan>,
+}
+
+/// Where a value stands; how it is written does not matter for equality.
+#[derive(Clone, Debug)]
+struct ValueSpan(Span);
+
+impl PartialEq for ValueSpan {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+impl Eq for ValueSpan {}
+
+/// A configuration whose every section is of a known kind and complete.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// Its text.
+    pub source: Source,
+    /// Sections by name.
+    pub sections: BTreeMap<String, Section>,
+}
+
+impl Section {
+    /// The contents of its `NAME.config`.
+    ///
+    /// # Errors
+    /// An encoding of 2^32 bytes.
+    pub fn encode(&self) -> std::io::Result<Vec<u8>> {
+        match &self.content {
+            Content::Vmm(c) => bulkhead_config::write(&**c),
+            Content::SerialVirt(c) => bulkhead_config::write(c),
+            Content::Status(c) => bulkhead_config::write(c),
+        }
+        .map_err(std::io::Error::other)
+    }
+
+    fn value_span(&self, key: &str) -> Span {
+        self.values.get(key).map_or(self.name.span.clone(), |v| v.0.clone())
+    }
+}
+
+/// Name of the file that a section is compiled to.
+pub fn file_name(section: &str) -> String {
+    format!("{section}.config")
+}
+
+/// The configuration that belongs to a description: the same name, `.toml`.
+pub fn path_beside(description: &Path) -> PathBuf {
+    description.with_extension("toml")
+}
+
+/// Reads a configuration.
+///
+/// # Errors
+/// Everything that is wrong with it, as far as one look can find it.
+pub fn parse(source: &Source) -> Result<Configuration, Problems> {
+    let mut reader = Reader { source, problems: Vec::new() };
+    let sections = reader.document();
+    if reader.problems.is_empty() {
+        Ok(Configuration { source: source.clone(), sections })
+    } else {
+        Err(Problems::new(reader.problems))
+    }
+}
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// As [`parse`], or the file cannot be read.
+pub fn load(path: &Path) -> Result<Configuration, Problems> {
+    match Source::read(path) {
+        Ok(source) => parse(&source),
+        Err(why) => {
+            let source = Source::new(path.display().to_string(), "");
+            let message = format!("the configuration cannot be read: {why}");
+            let p = Problem::new(&source, Rule::ConfigFile, 0..0, message)
+                .cure("copy the one beside system.xml and change it");
+            Err(Problems::new(vec![p]))
+        }
+    }
+}
+
+struct Reader<'a> {
+    source: &'a Source,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn report(&mut self, rule: Rule, at: Span, message: impl Into<String>, cure: Option<String>) {
+        let p = Problem::new(self.source, rule, at, message);
+        self.problems.push(match cure {
+            Some(cure) => p.cure(cure),
+            None => p,
+        });
+    }
+
+    fn document(&mut self) -> BTreeMap<String, Section> {
+        let (document, errors) = DeTable::parse_recoverable(self.source.text());
+        for e in &errors {
+            self.report(Rule::ConfigSyntax, e.span().unwrap_or(0..0), e.message(), None);
+        }
+        let mut sections = BTreeMap::new();
+        if !errors.is_empty() {
+            return sections;
+        }
+        for (name, value) in document.into_inner() {
+            let at = At::new(name.get_ref().to_string(), name.span());
+            let span = value.span();
+            match value.into_inner() {
+                DeValue::Table(table) => {
+                    if let Some(section) = self.section(at.clone(), span, table) {
+                        sections.insert(at.value, section);
+                    }
+                }
+                other => {
+                    let message = format!("`{}` is a {}", at.value, other.type_str());
+                    let cure = "put it under a section: [NAME] on a line of its own".to_owned();
+                    self.report(Rule::ConfigSection, at.span, message, Some(cure));
+                }
+            }
+        }
+        sections
+    }
+
+    fn section(&mut self, name: At<String>, span: Span, mut table: DeTable<'_>) -> Option<Section> {
+        let values: BTreeMap<_, _> =
+            table.iter().map(|(k, v)| (k.get_ref().to_string(), ValueSpan(v.span()))).collect();
+        let kind = table.iter().find(|(k, _)| k.get_ref() == "kind").map(|(k, _)| k.clone());
+        let kind = kind.and_then(|k| table.remove(&k));
+        let cure = || Some(format!("kinds: {KINDS}"));
+        let Some(kind) = kind else {
+            let message = format!("section `{}` does not say its kind", name.value);
+            self.report(Rule::ConfigKind, name.span, message, cure());
+            return None;
+        };
+        let at = kind.span();
+        let content = match kind.get_ref().as_str() {
+            Some("vmm") => self.typed(&name, span, table).map(|c| Content::Vmm(Box::new(c))),
+            Some("serial-virt") => self.typed(&name, span, table).map(Content::SerialVirt),
+            Some("status") => self.typed(&name, span, table).map(Content::Status),
+            _ => {
+                self.report(Rule::ConfigKind, at, "a section of an unknown kind", cure());
+                None
+            }
+        };
+        let section = Section { name, content: content?, values };
+        self.texts(&section);
+        Some(section)
+    }
+
+    /// Reads what is left of a section as a type. A key that the type does not
+    /// have is taken out, so that the rest is read as well.
+    fn typed<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        name: &At<String>,
+        span: Span,
+        mut table: DeTable<'_>,
+    ) -> Option<T> {
+        let mut complete = true;
+        loop {
+            let tried = Spanned::new(span.clone(), table.clone());
+            let error = match T::deserialize(toml::Deserializer::from(tried)) {
+                Ok(value) => return complete.then_some(value),
+                Err(error) => error,
+            };
+            complete = false;
+            let at = error.span().filter(|at| *at != span).unwrap_or(name.span.clone());
+            let unknown = table.iter().map(|(k, _)| k).find(|k| k.span() == at).cloned();
+            match unknown {
+                Some(key) if error.message().starts_with("unknown field") => {
+                    self.report(Rule::ConfigKey, at, error.message(), None);
+                    table.remove(&key);
+                }
+                _ => {
+                    let message = format!("section `{}`: {}", name.value, error.message());
+                    self.report(Rule::ConfigValue, at, message, None);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Checks what becomes part of a status line or of a guest's memory.
+    fn texts(&mut self, section: &Section) {
+        let graphic = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_graphic());
+        let mut bad = |key: &str, what: &str| {
+            self.report(Rule::ConfigText, section.value_span(key), what, None);
+        };
+        match &section.content {
+            Content::Vmm(c) => {
+                if !graphic(&c.name) {
+                    bad("name", "a name that cannot be reported");
+                }
+                if !c.command_line.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+                    bad("command-line", "a command line that a kernel cannot read");
+                }
+            }
+            Content::SerialVirt(SerialVirt { clients, .. })
+            | Content::Status(Status { clients, .. }) => {
+                if !clients.iter().all(|c| graphic(c)) {
+                    bad("clients", "a name that cannot be reported");
+                }
+            }
+        }
+    }
+}
