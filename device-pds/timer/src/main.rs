@@ -1,2 +1,140 @@
-//! Not written yet.
-fn main() {}
+//! The timer domain: wakes sleeping clients by the HPET.
+//!
+//! What it decides is in `timer-core`, what it shares with clients in
+//! `deadline`; this wires both to the kernel.
+//!
+//! | channel | other end                                                        |
+//! | ------- | ---------------------------------------------------------------- |
+//! | 0       | the HPET's interrupt: `pin="2" trigger="edge" polarity="high"`    |
+//! | 1 + i   | client i: tells of a new deadline; is told that its time has come |
+//!
+//! Pin 2 is LegacyReplacement's; `timer_core::hpet` says why no other will do
+//! on Bochs, QEMU and silicon alike.
+//!
+//! | symbol               | rights | region                               |
+//! | -------------------- | ------ | ------------------------------------ |
+//! | `hpet`               | rw     | registers, at 0xfed00000, not cached |
+//! | `clock`              | rw     | what all clients read                |
+//! | `client{i}_deadline` | r      | client i's word; left out: no such client |
+//!
+//! Each has `_vaddr` and `_size`. It needs a priority above its clients': a
+//! client that spins would else stop everybody's clock, and calibration at the
+//! start would be disturbed.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use deadline::{ClientWord, ClockWriter, Tsc};
+use sel4_microkit::{
+    Channel, ChannelSet, Handler, debug_println, memory_region, memory_region_opt,
+    protection_domain, timestamp_counter,
+};
+use shmem::{ReadWrite, Region, Word32};
+use timer_core::calibrate::calibrate;
+use timer_core::hpet::{BLOCK_SIZE, Hpet, HpetError, Register, Registers};
+use timer_core::{CLIENTS_MAX, ClientSet, Timer};
+
+const INTERRUPT: Channel = Channel::new(0);
+
+/// The channel of a client.
+const fn channel(client: usize) -> Channel {
+    Channel::new(1 + client)
+}
+
+/// The HPET's block in memory.
+struct Block(Region<ReadWrite>);
+
+impl Block {
+    fn word(&self, register: Register) -> Word32<ReadWrite> {
+        match self.0.word32(register.offset()) {
+            Ok(word) => word,
+            Err(e) => unreachable!("the region holds the block, which was checked: {e}"),
+        }
+    }
+}
+
+impl Registers for Block {
+    fn read(&self, register: Register) -> u32 {
+        self.word(register).load()
+    }
+
+    fn write(&mut self, register: Register, value: u32) {
+        self.word(register).store(value);
+    }
+}
+
+struct Domain {
+    timer: Timer<Block>,
+}
+
+#[protection_domain]
+fn init() -> Domain {
+    let block = memory_region!(ReadWrite, hpet_vaddr, hpet_size);
+    assert!(block.len() >= BLOCK_SIZE, "the region hpet is smaller than an HPET's block");
+    let clock = memory_region!(ReadWrite, clock_vaddr, clock_size);
+    let hpet = started(Hpet::start(Block(block)));
+    let frequency = started(calibrate(&hpet, now));
+    debug_println!("timer: time-stamp counter at {} Hz", frequency.hz());
+    started(ClockWriter::new(&clock)).publish(frequency);
+    let regions: [_; CLIENTS_MAX] = [
+        memory_region_opt!(Read, client0_deadline_vaddr, client0_deadline_size),
+        memory_region_opt!(Read, client1_deadline_vaddr, client1_deadline_size),
+        memory_region_opt!(Read, client2_deadline_vaddr, client2_deadline_size),
+        memory_region_opt!(Read, client3_deadline_vaddr, client3_deadline_size),
+        memory_region_opt!(Read, client4_deadline_vaddr, client4_deadline_size),
+        memory_region_opt!(Read, client5_deadline_vaddr, client5_deadline_size),
+        memory_region_opt!(Read, client6_deadline_vaddr, client6_deadline_size),
+        memory_region_opt!(Read, client7_deadline_vaddr, client7_deadline_size),
+    ];
+    let words = regions.map(|region| region.map(|region| started(ClientWord::new(&region))));
+    let clients = words.each_ref().map(Option::is_some);
+    let mut domain = Domain { timer: Timer::new(hpet, frequency, words) };
+    // Tells everybody that the clock is measured and, after a restart, that
+    // what they told the domain before may be forgotten.
+    for (client, _) in clients.into_iter().enumerate().filter(|&(_, there)| there) {
+        channel(client).notify();
+    }
+    // The pin may be masked still, and an edge would be lost.
+    started(INTERRUPT.irq_ack());
+    started(domain.serve());
+    domain
+}
+
+/// What a domain that starts cannot do without.
+fn started<T, E: core::fmt::Display>(result: Result<T, E>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(e) => panic!("cannot start: {e}"),
+    }
+}
+
+fn now() -> Tsc {
+    Tsc(timestamp_counter())
+}
+
+impl Domain {
+    fn serve(&mut self) -> Result<(), HpetError> {
+        let woken: ClientSet = self.timer.serve(now())?;
+        for client in woken.iter() {
+            channel(client).notify();
+        }
+        Ok(())
+    }
+}
+
+impl Handler for Domain {
+    type Error = HpetError;
+
+    fn notified(&mut self, channels: ChannelSet) -> Result<(), HpetError> {
+        if channels.contains(INTERRUPT) {
+            // First of all, for an edge that comes before this is lost; what
+            // it would have told is seen below, since the time is read later.
+            started(INTERRUPT.irq_ack());
+            self.timer.interrupted();
+        }
+        for client in (0..CLIENTS_MAX).filter(|&client| channels.contains(channel(client))) {
+            self.timer.look_at(client);
+        }
+        self.serve()
+    }
+}
