@@ -9,6 +9,8 @@
 
 pub mod bits;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 use super::lapic::{Delivery, DeliveryMode, Destination, Message, Trigger};
 use crate::types::{Vector, Width};

@@ -19,7 +19,11 @@ mod page;
 mod pins;
 mod registers;
 pub mod state;
+#[cfg(test)]
+mod tests;
 mod timer;
+#[cfg(test)]
+mod timer_tests;
 mod vectors;
 mod x2apic;
 

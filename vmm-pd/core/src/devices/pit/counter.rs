@@ -103,12 +103,16 @@ impl CounterState {
             (Mode::TerminalCount | Mode::OneShot, _) => elapsed >= self.length(),
             (Mode::Rate, Run::Since(_)) => self.count == 1 || phase != self.length() - 1,
             (Mode::Square, Run::Since(_)) => phase < self.high_half(),
-            (Mode::SoftwareStrobe | Mode::HardwareStrobe, _) => elapsed != self.length(),
+            // The strobe lasts one clock, gate or no gate.
+            (Mode::SoftwareStrobe | Mode::HardwareStrobe, Run::Paused(_)) => true,
+            (Mode::SoftwareStrobe | Mode::HardwareStrobe, Run::Since(_)) => {
+                elapsed != self.length()
+            }
         }
     }
 
     /// What the counting element shows.
-    fn value(&self, clock: i64) -> u16 {
+    pub(super) fn value(&self, clock: i64) -> u16 {
         let elapsed = self.elapsed(clock);
         let phase = elapsed % self.length();
         let value = match self.mode {
@@ -187,7 +191,11 @@ impl CounterState {
                 self.run = Run::Since(clock - elapsed);
             }
             (_, true, Run::Since(_)) | (_, false, Run::Paused(_)) => {}
-            (_, false, Run::Since(_)) => self.run = Run::Paused(self.elapsed(clock)),
+            (_, false, Run::Since(_)) => {
+                self.run = Run::Paused(self.elapsed(clock));
+                // No period will end now: a new count waits for the trigger.
+                self.next = self.next.map(|next| Next { at: None, ..next });
+            }
         }
     }
 
@@ -208,7 +216,8 @@ impl CounterState {
             (raw, true) => from_bcd(raw),
         };
         match (self.mode, self.run) {
-            (Mode::OneShot | Mode::HardwareStrobe, _) => {
+            (Mode::OneShot | Mode::HardwareStrobe, _)
+            | (Mode::Rate | Mode::Square, Run::Paused(_)) => {
                 self.next = Some(Next { count, at: None });
             }
             // After the illegal count of 1 no period would end.

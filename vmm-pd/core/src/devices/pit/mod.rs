@@ -4,13 +4,18 @@
 //! Nothing ticks: counts and outputs are computed when asked for. Counter 0's
 //! output is told as [`Output`], rises only: in the periodic modes it counts as
 //! high between two of them, so its interrupt request stands until it is taken,
-//! and nobody is woken for falling edges. The surprising fact: leaving mode 0
-//! before its end raises the output, and so interrupts, as on hardware.
+//! and nobody is woken for falling edges. The surprising fact: a control
+//! word that comes while the output is low raises it, and so interrupts, as on
+//! hardware.
 
 pub mod bits;
 mod counter;
+#[cfg(test)]
+mod counter_tests;
 mod speaker;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 pub use speaker::SystemControlB;
 
@@ -78,7 +83,11 @@ impl Pit {
 
     /// For a snapshot.
     pub fn save(&self, now: Ticks) -> PitState {
-        PitState { counters: self.counters.clone(), elapsed: self.ticks(now).0, rose: self.rose }
+        PitState {
+            counters: self.counters.clone(),
+            elapsed: self.ticks(now).0,
+            rose: self.rose || self.has_risen(now),
+        }
     }
 
     /// From a snapshot.
@@ -136,9 +145,13 @@ impl Pit {
         counter.mode != Mode::TerminalCount || counter.output(self.clock(now))
     }
 
+    fn has_risen(&self, now: Ticks) -> bool {
+        self.rise.is_some_and(|rise| rise <= self.clock(now))
+    }
+
     /// Notes a rise that has come, and looks for the next.
     fn observe(&mut self, now: Ticks) {
-        if self.rise.is_some_and(|rise| rise <= self.clock(now)) {
+        if self.has_risen(now) {
             self.rose = true;
             self.plan(now);
         }
@@ -171,15 +184,15 @@ impl Pit {
     /// Writes a register. Then call [`Pit::advance`].
     pub fn write(&mut self, register: Register, value: u8, now: Ticks) {
         self.observe(now);
-        let was_high = self.line(now);
         let clock = self.clock(now);
+        let was_high = self.counters[0].output(clock);
         match register {
             Register::Counter0 => self.counters[0].write(value, clock),
             Register::Counter1 => self.counters[1].write(value, clock),
             Register::Counter2 => self.counters[2].write(value, clock),
             Register::Control => self.write_control(value, clock),
         }
-        self.rose |= !was_high && self.line(now);
+        self.rose |= !was_high && self.counters[0].output(clock);
         self.plan(now);
     }
 
