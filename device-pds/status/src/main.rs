@@ -1,2 +1,136 @@
-//! Not written yet.
-fn main() {}
+//! The status domain: what VMMs report, framed on the second serial port.
+//!
+//! What it does is in `status-core`; this wires it to the kernel.
+//!
+//! | channel, I/O ports | other end                                                  |
+//! | ------------------ | ---------------------------------------------------------- |
+//! | channel 1 + i      | client i                                                   |
+//! | I/O ports 0        | the UART's eight, of which the first is the symbol `uart_port` (0x2f8) |
+//!
+//! | symbol            | rights | region                                      |
+//! | ----------------- | ------ | ------------------------------------------- |
+//! | `config`          | r      | clients' names, in the order of their numbers |
+//! | `client{i}_queue` | rw     | serial queue of client i's text: its words  |
+//! | `client{i}_data`  | r      | and its bytes                               |
+//!
+//! Each has `_vaddr` and `_size`. There are as many clients as the
+//! configuration names. Its priority is a VMM's, for it polls (see
+//! `status-core`).
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use bulkhead_config::CLIENTS_MAX;
+use sddf::serial::{Consumer, Shared};
+use sel4_microkit::{
+    Channel, ChannelSet, Handler, Infallible, IoPort, memory_region, memory_region_opt,
+    protection_domain, var,
+};
+use serial_driver_core::uart::{Ports, Register, Uart};
+use shmem::{Read, ReadWrite, Region};
+use status_core::Status;
+
+const PORTS: IoPort = IoPort::new(0);
+
+/// Longest configuration: magic and length, and [`CLIENTS_MAX`] names of 32
+/// bytes with theirs.
+const CONFIG_MAX: usize = 512;
+
+/// The channel of a client.
+const fn channel(client: usize) -> Channel {
+    Channel::new(1 + client)
+}
+
+/// The UART's registers in I/O space.
+struct PortRange {
+    first: u16,
+}
+
+impl Ports for PortRange {
+    fn read(&mut self, register: Register) -> u8 {
+        PORTS.read_8(self.first + register.offset())
+    }
+
+    fn write(&mut self, register: Register, value: u8) {
+        PORTS.write_8(self.first + register.offset(), value);
+    }
+}
+
+struct Domain {
+    status: Status<PortRange>,
+}
+
+type Regions = (Option<Region<ReadWrite>>, Option<Region<Read>>);
+
+/// The regions of one client.
+macro_rules! client {
+    ($queue_vaddr:ident $queue_size:ident $data_vaddr:ident $data_size:ident) => {
+        (
+            memory_region_opt!(ReadWrite, $queue_vaddr, $queue_size),
+            memory_region_opt!(Read, $data_vaddr, $data_size),
+        )
+    };
+}
+
+#[protection_domain]
+fn init() -> Domain {
+    let first = var!(uart_port: u64 = 0x2f8);
+    let Ok(first) = u16::try_from(first) else { panic!("uart_port {first:#x} is no I/O port") };
+    assert!(first <= u16::MAX - 7, "uart_port {first:#x} leaves no room for eight ports");
+    let mut status = Status::new(started(Uart::start(PortRange { first })));
+
+    let config = memory_region!(Read, config_vaddr, config_size);
+    let mut bytes = [0; CONFIG_MAX];
+    let (bytes, _) = bytes.split_at_mut(CONFIG_MAX.min(config.len()));
+    started(config.read(0, bytes));
+    let config: bulkhead_config::Status = started(bulkhead_config::read(bytes));
+
+    let regions: [Regions; CLIENTS_MAX] = [
+        client!(client0_queue_vaddr client0_queue_size client0_data_vaddr client0_data_size),
+        client!(client1_queue_vaddr client1_queue_size client1_data_vaddr client1_data_size),
+        client!(client2_queue_vaddr client2_queue_size client2_data_vaddr client2_data_size),
+        client!(client3_queue_vaddr client3_queue_size client3_data_vaddr client3_data_size),
+        client!(client4_queue_vaddr client4_queue_size client4_data_vaddr client4_data_size),
+        client!(client5_queue_vaddr client5_queue_size client5_data_vaddr client5_data_size),
+        client!(client6_queue_vaddr client6_queue_size client6_data_vaddr client6_data_size),
+        client!(client7_queue_vaddr client7_queue_size client7_data_vaddr client7_data_size),
+    ];
+    for (number, (name, regions)) in config.clients.into_iter().zip(regions).enumerate() {
+        let (Some(queue), Some(data)) = regions else {
+            panic!(
+                "the configuration names client {number}, {name}, but no region is mapped for it"
+            );
+        };
+        let shared = started(Shared::new(&queue, data));
+        started(match Consumer::attach(shared) {
+            Ok(queue) => status.add(name, queue),
+            Err(e) => status.add_closed(name, e),
+        });
+    }
+    let mut domain = Domain { status };
+    domain.serve();
+    domain
+}
+
+/// What a domain that starts cannot do without.
+fn started<T, E: core::fmt::Display>(result: Result<T, E>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(e) => panic!("cannot start: {e}"),
+    }
+}
+
+impl Domain {
+    fn serve(&mut self) {
+        self.status.serve(|client| channel(client).notify());
+    }
+}
+
+impl Handler for Domain {
+    type Error = Infallible;
+
+    fn notified(&mut self, _: ChannelSet) -> Result<(), Infallible> {
+        self.serve();
+        Ok(())
+    }
+}

@@ -1,2 +1,25 @@
-//! Host-testable part of the status protection domain.
+//! The status domain without its shell: lines of text from VMMs, framed and
+//! written to the port that the host's tool reads.
+//!
+//! A frame is STX, `guest NAME LINE`, ETX, LF, in printable ASCII; a client
+//! can put nothing else on the wire, least of all another client's name. The
+//! port is the domain's alone, but the initial task may write its own frame in
+//! the middle of one when it reports a fault: frames nest, and the reader
+//! unpacks them.
+//!
+//! Output is polled, for the port's interrupt would serve nobody else: while a
+//! frame of 80 bytes is on the wire, 7 ms, the domain spins. So it must not
+//! rank above those it serves: **give it the priority of a VMM**, and a guest
+//! that floods costs the others one more time slice in the round, no more.
+//! Clients take turns by the line, and one that floods waits on its own full
+//! queue.
 #![no_std]
+#![forbid(unsafe_code)]
+
+mod frame;
+mod line;
+mod status;
+
+pub use frame::{FRAME_MAX, Frame};
+pub use line::{CUT, LINE_MAX, Line};
+pub use status::{Status, StatusError};

@@ -1,0 +1,233 @@
+//! Clients at one end, the bytes on the wire at the other.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use proptest::prelude::*;
+use sddf::serial::{Consumer, Producer, Shared};
+use serial_driver_core::uart::{Ports, Register, Uart};
+use shmem::{ReadWrite, Region};
+use status_core::{FRAME_MAX, LINE_MAX, Status};
+
+/// A port that takes sixteen bytes, and is ready again after some polls.
+#[derive(Default)]
+struct Port {
+    sent: Vec<u8>,
+    scratch: u8,
+    polls: u32,
+    batch: usize,
+    stuck: bool,
+    accesses: u64,
+}
+
+#[derive(Clone, Default)]
+struct Wire(Rc<RefCell<Port>>);
+
+impl Ports for Wire {
+    fn read(&mut self, register: Register) -> u8 {
+        let mut port = self.0.borrow_mut();
+        port.accesses += 1;
+        match register {
+            Register::Scratch => port.scratch,
+            Register::InterruptIdentification => 0xc1,
+            Register::LineStatus => {
+                port.polls += 1;
+                if port.stuck || !port.polls.is_multiple_of(3) {
+                    return 0;
+                }
+                port.batch = 0;
+                0x60
+            }
+            _ => 0,
+        }
+    }
+
+    fn write(&mut self, register: Register, value: u8) {
+        let mut port = self.0.borrow_mut();
+        match register {
+            Register::Scratch => port.scratch = value,
+            Register::Data if value != 1 || !port.sent.is_empty() => {
+                port.batch += 1;
+                assert!(port.batch <= 16, "the FIFO overruns");
+                port.sent.push(value);
+            }
+            _ => {}
+        }
+    }
+}
+
+struct World {
+    wire: Wire,
+    status: Status<Wire>,
+    clients: Vec<(Producer, Region<ReadWrite>)>,
+}
+
+impl World {
+    fn new(names: &[&str], capacity: usize) -> Self {
+        let wire = Wire::default();
+        let mut status = Status::new(Uart::start(wire.clone()).unwrap());
+        let clients = names
+            .iter()
+            .map(|name| {
+                let (header, data) = (Region::host(4096), Region::host(capacity));
+                let consumer = Consumer::attach(Shared::new(&header, data.read_only()).unwrap());
+                status.add((*name).try_into().unwrap(), consumer.unwrap()).unwrap();
+                (Producer::attach(Shared::new(&header, data).unwrap()).unwrap(), header)
+            })
+            .collect();
+        World { wire, status, clients }
+    }
+
+    fn say(&mut self, client: usize, bytes: &[u8]) -> usize {
+        self.clients[client].0.enqueue(bytes).unwrap()
+    }
+
+    fn serve(&mut self) -> Vec<usize> {
+        let mut notified = vec![];
+        self.status.serve(|client| notified.push(client));
+        notified
+    }
+
+    fn frames(&self) -> Vec<String> {
+        let sent = self.wire.0.borrow().sent.clone();
+        let text = String::from_utf8(sent).expect("ASCII");
+        let mut frames = vec![];
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let body = rest.strip_prefix('\x02').expect("a frame begins");
+            let (frame, after) = body.split_once("\x03\n").expect("a frame ends");
+            assert!(frame.bytes().all(|b| (b' '..=b'~').contains(&b)), "{frame:?}");
+            assert!(frame.len() + 3 <= FRAME_MAX);
+            frames.push(frame.to_string());
+            rest = after;
+        }
+        frames
+    }
+}
+
+#[test]
+fn a_line_becomes_a_frame_with_its_client_s_name() {
+    let mut world = World::new(&["debian", "unit"], 256);
+    world.say(0, b"started\n");
+    world.say(1, b"stopped result=3 : debug exit\n");
+    world.serve();
+    assert_eq!(
+        world.frames(),
+        ["guest debian started", "guest unit stopped result=3 : debug exit"]
+    );
+}
+
+#[test]
+fn a_line_waits_for_its_end() {
+    let mut world = World::new(&["a"], 256);
+    world.say(0, b"star");
+    world.serve();
+    assert_eq!(world.frames(), [""; 0]);
+    world.say(0, b"ted\nrep");
+    world.serve();
+    assert_eq!(world.frames(), ["guest a started"]);
+}
+
+#[test]
+fn a_client_cannot_end_a_frame_or_speak_for_another() {
+    let mut world = World::new(&["a", "b"], 256);
+    world.say(0, b"x\x03\n\x02guest b stopped result=0\x03\n");
+    world.serve();
+    assert_eq!(world.frames(), ["guest a x?", "guest a ?guest b stopped result=0?"]);
+}
+
+#[test]
+fn a_line_too_long_is_cut_and_the_next_is_whole() {
+    let mut world = World::new(&["a"], 4096);
+    world.say(0, &[b'x'; 1000]);
+    world.say(0, b"\nnext\n");
+    world.serve();
+    let frames = world.frames();
+    assert_eq!(frames[0].len(), "guest a ".len() + LINE_MAX);
+    assert!(frames[0].ends_with("x..."));
+    assert_eq!(frames[1], "guest a next");
+}
+
+#[test]
+fn clients_take_turns_by_the_line() {
+    let mut world = World::new(&["a", "b"], 1024);
+    world.say(0, &b"flood\n".repeat(100));
+    world.say(1, b"one\ntwo\n");
+    world.serve();
+    let frames = world.frames();
+    assert_eq!(frames.len(), 102);
+    assert_eq!(frames[1], "guest b one");
+    assert_eq!(frames[3], "guest b two");
+}
+
+#[test]
+fn a_client_that_waits_for_room_is_notified() {
+    let mut world = World::new(&["a", "b"], 16);
+    assert_eq!(world.say(1, &[b'x'; 20]), 16);
+    let _ = world.clients[1].0.wait_for_space(1);
+    assert_eq!(world.serve(), [1]);
+    assert_eq!(world.serve(), [0; 0]);
+}
+
+#[test]
+fn a_queue_that_lies_is_closed_by_name_and_the_rest_goes_on() {
+    let mut world = World::new(&["bad", "good"], 256);
+    world.clients[0].1.write_u32(0, 5000).unwrap();
+    world.say(1, b"fine\n");
+    world.serve();
+    world.serve();
+    let frames = world.frames();
+    assert_eq!(frames.len(), 2);
+    assert!(frames[0].starts_with("pd status report : client bad is closed, the queue's producer"));
+    assert_eq!(frames[1], "guest good fine");
+}
+
+#[test]
+fn a_port_that_is_stuck_costs_bounded_time_and_the_loss_is_told() {
+    let mut world = World::new(&["a"], 4096);
+    world.wire.0.borrow_mut().stuck = true;
+    let before = world.wire.0.borrow().accesses;
+    world.say(0, &b"lost\n".repeat(500));
+    world.serve();
+    assert!(world.wire.0.borrow().accesses - before < 12_000, "waited for once");
+    world.wire.0.borrow_mut().stuck = false;
+    // The model is ready at every third look.
+    world.say(0, b"seen?\nseen?\nseen\n");
+    world.serve();
+    let frames = world.frames();
+    assert!(frames[0].starts_with("pd status report : 50"), "{frames:?}");
+    assert_eq!(frames.last().unwrap(), "guest a seen");
+}
+
+proptest! {
+    /// Whatever clients write: frames only, whole, and each client's lines in
+    /// order under its own name.
+    #[test]
+    fn the_wire_carries_whole_frames_only(
+        writes in proptest::collection::vec(
+            (0usize..3, proptest::collection::vec(prop_oneof![3 => any::<u8>(), 1 => Just(b'\n')], 0..80), any::<bool>()),
+            0..40,
+        ),
+    ) {
+        let names = ["a", "b", "c"];
+        let mut world = World::new(&names, 128);
+        let mut said = [const { Vec::new() }; 3];
+        for (client, bytes, serve) in writes {
+            let taken = world.say(client, &bytes);
+            said[client].extend_from_slice(&bytes[..taken]);
+            if serve {
+                world.serve();
+            }
+        }
+        world.serve();
+        let frames = world.frames();
+        for (client, name) in names.iter().enumerate() {
+            let lines: Vec<&[u8]> = said[client].split(|&b| b == b'\n').collect();
+            let complete = &lines[..lines.len() - 1];
+            let expected: Vec<usize> = complete.iter().map(|l| l.len().min(LINE_MAX)).filter(|&n| n > 0).collect();
+            let prefix = format!("guest {name} ");
+            let got: Vec<usize> = frames.iter().filter_map(|f| f.strip_prefix(&prefix)).map(str::len).collect();
+            prop_assert_eq!(got, expected);
+        }
+    }
+}
