@@ -73,7 +73,7 @@ pub fn system_elf(
     payload: Payload<'_>,
     out: &mut dyn Write,
 ) -> Result<SystemElf, ImageError> {
-    if payload.size % PAGE != 0 {
+    if !payload.size.is_multiple_of(PAGE) {
         return Err(ImageError::UnalignedPayload { size: payload.size });
     }
     let mut program = Program::parse(root_task)?;
@@ -157,7 +157,7 @@ impl<'a> Program<'a> {
         segments.sort_by_key(|segment| segment.vaddr);
         let first = segments.first().ok_or_else(|| root_task("it has no segment".into()))?;
         let start = first.vaddr;
-        if start % PAGE != 0 {
+        if !start.is_multiple_of(PAGE) {
             return Err(root_task(format!("its first address, {start:#x}, is within a page")));
         }
         let mut end = start;

@@ -74,15 +74,15 @@ pub enum ImageError {
         memory: u64,
     },
 
-    /// A kernel command line that GRUB would not pass on unchanged.
+    /// A kernel command line that the boot loader would not pass on unchanged.
     #[error("the kernel's command line has the character {character:?}")]
-    #[diagnostic(help("use letters, digits, spaces and = _ . , : - only"))]
+    #[diagnostic(help("use letters, digits, spaces and = _ . , : - only, and not the word ---"))]
     CommandLine {
         /// The first such character.
         character: char,
     },
 
-    /// A program that writes the image is not installed.
+    /// A program that writes the image, or a part of the boot loader, is not installed.
     #[error("`{program}` is not installed")]
     #[diagnostic(help("install it: apt-get install {package}"))]
     MissingProgram {
@@ -94,7 +94,7 @@ pub enum ImageError {
 
     /// A program that writes the image failed.
     #[error("`{program}` failed ({status})\n{output}")]
-    #[diagnostic(help("GRUB's modules for a BIOS are in Debian's package grub-pc-bin"))]
+    #[diagnostic(help("is the disk full?"))]
     Program {
         /// The program's name.
         program: &'static str,

@@ -1,30 +1,38 @@
-//! The CD: GRUB for a BIOS, the kernel, the system ELF.
+//! The boot image: ISOLINUX, its Multiboot loader, the kernel, the system ELF.
 //!
-//! GRUB's image carries its own script and just the modules for that, so that
-//! it reads nothing but the two files: no menu, no `grub.cfg`, no fonts. What
-//! surprises: with a graphics mode (VBE) GRUB would hand over Multiboot fields
-//! that the 64-bit kernel misreads; none of its video modules is in the image.
+//! It is an ISO 9660 file system that a BIOS boots from a CD drive or, as it is
+//! a hybrid, from a disk; from a disk the emulator reads it faster.
+//!
+//! What surprises is that it is not GRUB. Measured in Bochs with a payload of
+//! 60 MiB, ticks from power-on to the initial task: GRUB 2.06 1,099 M, ISOLINUX
+//! from a CD 460 M, from a disk 430 M; without any payload 353 M, of which 250 M
+//! are SeaBIOS waiting for a key. GRUB copies each byte twice, one at a time.
 //!
 //! The same inputs give the same bytes: dates, owners and identifiers are
 //! fixed. Tick counts of the emulated machine depend on it.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::ImageError;
 
-/// GRUB's platform for a CD booted by a BIOS.
-const FORMAT: &str = "i386-pc-eltorito";
+/// Parts of the boot loader: name, where Debian has it, and in which package.
+const LOADER: [(&str, &str, &str); 4] = [
+    ("isolinux.bin", "/usr/lib/ISOLINUX/isolinux.bin", "isolinux"),
+    ("ldlinux.c32", "/usr/lib/syslinux/modules/bios/ldlinux.c32", "syslinux-common"),
+    ("libcom32.c32", "/usr/lib/syslinux/modules/bios/libcom32.c32", "syslinux-common"),
+    ("mboot.c32", "/usr/lib/syslinux/modules/bios/mboot.c32", "syslinux-common"),
+];
 
-/// What GRUB needs to read a CD and start a Multiboot kernel.
-const MODULES: [&str; 4] = ["biosdisk", "iso9660", "multiboot", "boot"];
+/// The boot sector for a disk; it is not a file of the file system.
+const DISK_SECTOR: (&str, &str) = ("/usr/lib/ISOLINUX/isohdpfx.bin", "isolinux");
 
-/// Seconds since 1970 for everything on the CD that has a date: 1 January 2000.
+/// Seconds since 1970 for everything that has a date: 1 January 2000.
 const DATE: &str = "946684800";
 
-/// Writes the CD image `out`, with the kernel, the system ELF, and the kernel's
-/// command line.
+/// Writes the boot image `out`, with the kernel, the system ELF, and the
+/// kernel's command line.
 ///
 /// # Errors
 /// `out` is left as it was, or complete.
@@ -36,80 +44,88 @@ pub fn iso(kernel: &Path, system: &Path, command_line: &str, out: &Path) -> Resu
         .prefix(".image-")
         .tempdir_in(folder)
         .map_err(file("cannot create a folder in", folder))?;
-    let write = |name: &str, text: &str| {
-        let path = scratch.path().join(name);
-        std::fs::write(&path, text).map_err(file("cannot write", &path)).map(|()| path)
-    };
-    let script_file = write("script", &script)?;
 
-    let boot = scratch.path().join("tree/boot");
-    std::fs::create_dir_all(&boot).map_err(file("cannot create", &boot))?;
-    run(
-        "grub-mkimage",
-        "grub-common grub-pc-bin",
-        Command::new("grub-mkimage")
-            .args(["--format", FORMAT, "--prefix", "/boot", "--config"])
-            .arg(&script_file)
-            .arg("--output")
-            .arg(boot.join("grub"))
-            .args(MODULES),
-    )?;
+    let tree = scratch.path().join("tree");
+    std::fs::create_dir(&tree).map_err(file("cannot create", &tree))?;
+    let config = tree.join("isolinux.cfg");
+    std::fs::write(&config, script).map_err(file("cannot write", &config))?;
+    for (name, path, package) in LOADER {
+        // A copy: `-boot-info-table` writes into the first of them.
+        let from = installed(path, package)?;
+        std::fs::copy(&from, tree.join(name)).map_err(file("cannot copy", &from))?;
+    }
     // Links, because the system can have hundreds of megabytes.
     for (name, target) in [("kernel", kernel), ("system", system)] {
         let target = target.canonicalize().map_err(file("cannot find", target))?;
-        let link = boot.join(name);
+        let link = tree.join(name);
         std::os::unix::fs::symlink(target, &link).map_err(file("cannot create", &link))?;
     }
 
-    let image = scratch.path().join("iso");
-    run(
-        "xorriso",
-        "xorriso",
+    let image = scratch.path().join("image.iso");
+    xorriso(
         Command::new("xorriso")
             .env("SOURCE_DATE_EPOCH", DATE)
             .args(["-report_about", "WARNING", "-as", "mkisofs", "-quiet"])
             .args(["-volid", "BULKHEAD", "-uid", "0", "-gid", "0"])
             .args(["--set_all_file_dates", &format!("={DATE}")])
             .args(["-dir-mode", "0555", "-file-mode", "0444", "-follow-links"])
-            .args(["-b", "boot/grub", "-no-emul-boot"])
-            .args(["-boot-load-size", "4", "-boot-info-table", "--grub2-boot-info"])
+            .args(["-eltorito-boot", "isolinux.bin", "-eltorito-catalog", "catalog"])
+            .args(["-no-emul-boot", "-boot-load-size", "4", "-boot-info-table"])
+            .arg("-isohybrid-mbr")
+            .arg(installed(DISK_SECTOR.0, DISK_SECTOR.1)?)
             .arg("-o")
             .arg(&image)
-            .arg(scratch.path().join("tree")),
+            .arg(&tree),
     )?;
     std::fs::rename(&image, out).map_err(file("cannot create", out))
 }
 
-/// What GRUB does.
+/// A part of the boot loader, if it is there.
+fn installed(path: &'static str, package: &'static str) -> Result<PathBuf, ImageError> {
+    let found = PathBuf::from(path);
+    if found.is_file() {
+        Ok(found)
+    } else {
+        Err(ImageError::MissingProgram { program: path, package })
+    }
+}
+
+/// What ISOLINUX does: start at once, without a prompt, whatever key is pressed.
 fn script(command_line: &str) -> Result<String, ImageError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || " =_.,:-".contains(c);
     if let Some(character) = command_line.chars().find(|c| !plain(*c)) {
         return Err(ImageError::CommandLine { character });
     }
-    Ok(format!("multiboot /boot/kernel {command_line}\nmodule /boot/system\nboot\n"))
+    // It would end the command line and begin a module.
+    if command_line.split(' ').any(|word| word == "---") {
+        return Err(ImageError::CommandLine { character: '-' });
+    }
+    Ok(format!(
+        "DEFAULT bulkhead\nPROMPT 0\nNOESCAPE 1\nLABEL bulkhead\nKERNEL mboot.c32\n\
+         APPEND /kernel {command_line} --- /system\n"
+    ))
 }
 
 fn file<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> ImageError + 'a {
     move |source| ImageError::File { action, path: path.to_owned(), source }
 }
 
-fn run(
-    program: &'static str,
-    package: &'static str,
-    command: &mut Command,
-) -> Result<(), ImageError> {
+fn xorriso(command: &mut Command) -> Result<(), ImageError> {
+    const PROGRAM: &str = "xorriso";
     let output =
         command.env("LC_ALL", "C").stdin(Stdio::null()).output().map_err(|source| match source
             .kind()
         {
-            io::ErrorKind::NotFound => ImageError::MissingProgram { program, package },
-            _ => ImageError::File { action: "cannot start", path: program.into(), source },
+            io::ErrorKind::NotFound => {
+                ImageError::MissingProgram { program: PROGRAM, package: "xorriso" }
+            }
+            _ => ImageError::File { action: "cannot start", path: PROGRAM.into(), source },
         })?;
     if output.status.success() {
         return Ok(());
     }
     Err(ImageError::Program {
-        program,
+        program: PROGRAM,
         status: output.status.to_string(),
         output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
     })
@@ -121,12 +137,40 @@ mod tests {
 
     #[test]
     fn a_command_line_reaches_the_kernel_unchanged_or_not_at_all() {
-        assert_eq!(
-            script("console_port=0x3e8 debug_port=0x3e8").unwrap(),
-            "multiboot /boot/kernel console_port=0x3e8 debug_port=0x3e8\nmodule /boot/system\nboot\n"
+        let script_of = |line| script(line).unwrap();
+        assert!(
+            script_of("console_port=0x3e8 debug_port=0x3e8")
+                .ends_with("APPEND /kernel console_port=0x3e8 debug_port=0x3e8 --- /system\n")
         );
-        for bad in ["a;b", "$root", "a\nboot", "'", "\\"] {
+        for bad in ["a;b", "$root", "a\nKERNEL b", "'", "\\", "a --- b"] {
             assert!(matches!(script(bad), Err(ImageError::CommandLine { .. })), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_same_inputs_give_the_same_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path("kernel"), "kernel").unwrap();
+        let make = |system: &str, out: &str| {
+            std::fs::write(path(system), vec![7; 10_000]).unwrap();
+            iso(&path("kernel"), &path(system), "a=b", &path(out))
+                .map(|()| std::fs::read(path(out)).unwrap())
+        };
+        let first = match make("one name", "first.iso") {
+            Err(ImageError::MissingProgram { program, .. }) => {
+                eprintln!("skipped: {program} is not installed");
+                return;
+            }
+            made => made.unwrap(),
+        };
+        // Another second, another name, another date of the file.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        let second = make("another=name", "second.iso").unwrap();
+        assert!(first == second);
+        assert!(first.windows(6).any(|w| w == b"CD001\x01"), "no ISO 9660 volume");
+        assert_eq!(first.get(510..512), Some(&[0x55, 0xaa][..]), "no boot sector for a disk");
+        let left = std::fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(left, 5, "only the inputs and the images are left");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`system_elf`] joins the initial task, the compiled system description and
 //! the payload (programs, guest images) into one ELF file, and [`iso`] puts
-//! that and the kernel on a CD that GRUB boots.
+//! that and the kernel on a CD or disk that a BIOS boots.
 //!
 //! Not here: what is in the description, and how the machine is started.
 //!
@@ -17,7 +17,7 @@
 //!   of it becomes a frame capability, in order of address, and is mapped;
 //! - the entry point lies inside, and two more pages fit after the end, for the
 //!   IPC buffer and bootinfo;
-//! - the module stays where GRUB put it while its segments are unpacked right
+//! - the module stays where the boot loader put it while its segments are unpacked right
 //!   after it, so the machine needs memory for it twice ([`SystemElf::fits`]).
 //!   The result then moves to the end of the kernel, and the module is free
 //!   memory again.

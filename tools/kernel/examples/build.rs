@@ -13,7 +13,8 @@ fn main() -> ExitCode {
         eprintln!("usage: build debug|release FOLDER");
         return ExitCode::FAILURE;
     };
-    let Some(configuration) = Configuration::ALL.into_iter().find(|c| c.name() == configuration) else {
+    let Some(configuration) = Configuration::ALL.into_iter().find(|c| c.name() == configuration)
+    else {
         eprintln!("no such configuration: {configuration}");
         return ExitCode::FAILURE;
     };

@@ -278,3 +278,6 @@ fn range(text: &str) -> Option<(usize, usize)> {
         None => Some((text.parse().ok()?, 1)),
     }
 }
+
+#[cfg(test)]
+mod tests;
