@@ -265,10 +265,10 @@ fn operation(iced: &Iced, code: CodeSize) -> Option<Operation> {
                 });
             }
             let (destination, width) = place(iced, 0, code)?;
-            if iced.op_kind(1) == OpKind::Register {
-                if let Some(source) = selector(iced.op_register(1)) {
-                    return Some(Operation::StoreSelector { width, destination, source });
-                }
+            if iced.op_kind(1) == OpKind::Register
+                && let Some(source) = selector(iced.op_register(1))
+            {
+                return Some(Operation::StoreSelector { width, destination, source });
             }
             Some(Operation::Move { width, destination, source: source(iced, 1, code)? })
         }

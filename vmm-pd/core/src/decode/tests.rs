@@ -168,7 +168,7 @@ fn every_opcode_means_what_the_oracle_says_64_bit() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(50_000))]
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
     fn random_bytes_mean_what_the_oracle_says(

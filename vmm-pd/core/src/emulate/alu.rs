@@ -1,7 +1,7 @@
 //! Results and flags of arithmetic (Intel SDM vol. 1, 3.4.3; vol. 2, the
-//! instructions). Where the manual leaves a flag undefined, this does what
-//! Intel's processors do as far as a test against the host's could show, so
-//! that a guest sees the same with and without emulation.
+//! instructions). Where the manual leaves a flag undefined, this does what an
+//! Intel processor was seen to do, so that a guest sees the same with and without
+//! emulation; only OF of rotations by more than one is a guess.
 
 use crate::decode::{Binary, Bit, Condition, Shift, Unary};
 use crate::types::Width;
@@ -154,13 +154,15 @@ pub const fn shift(kind: Shift, width: Width, a: u64, count: u64, flags: u64) ->
             ((wide >> 32) as u64 & width.mask(), (wide >> 31) as u64 & 1)
         }
     };
-    let top = value >> (bits - 1);
-    let next = (value >> (bits - 2)) & 1;
-    // Defined for a count of one; what silicon does for the others, too.
+    // OF is defined for a count of one, and then says whether the sign changed.
+    // For other counts, silicon mostly says what it would for one.
+    let sign_before = a >> (bits - 1);
+    let second = (a >> (bits - 2)) & 1;
     let overflow = match kind {
-        Shift::Rol | Shift::Rcl | Shift::Shl => top != carry,
-        Shift::Ror | Shift::Rcr => top != next,
-        Shift::Shr => masked == 1 && a & sign(width) != 0,
+        Shift::Rol | Shift::Rcl | Shift::Shl => sign_before != second,
+        Shift::Ror => sign_before != a & 1,
+        Shift::Rcr => sign_before != carry_in,
+        Shift::Shr => sign_before != 0,
         Shift::Sar => false,
     };
     let new = when(carry != 0, CF) | when(overflow, OF);

@@ -97,12 +97,15 @@ impl<C: Cpu, M: GuestMemory, B: MmioBus + PortBus> Machine<'_, C, M, B> {
                 let expected = self.accumulator(*width);
                 let computed = alu::binary(Binary::Cmp, *width, expected, old, flags);
                 flags = computed.flags;
-                // The destination is written in either case.
                 if expected == old {
                     let new = self.register(*register, *width);
                     self.store(to, *width, new);
                 } else {
-                    self.store(to, *width, old);
+                    // Memory gets a write cycle in either case; a register is
+                    // left alone, its upper half too.
+                    if matches!(to, Resolved::Span(_)) {
+                        self.store(to, *width, old);
+                    }
                     self.set_register(Register::low(Gpr::Rax), *width, old);
                 }
             }

@@ -18,9 +18,6 @@ mod execute;
 mod retire;
 mod string;
 
-#[cfg(test)]
-mod tests;
-
 use core::fmt;
 
 pub use retire::retire;

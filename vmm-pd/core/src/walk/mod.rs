@@ -11,11 +11,6 @@
 mod paging;
 mod segment;
 
-#[cfg(test)]
-mod paging_tests;
-#[cfg(test)]
-mod segment_tests;
-
 use core::fmt;
 
 pub use paging::{Paging, PhysicalBits};

@@ -6,6 +6,9 @@
 //! memory must write CR3 before it may count on the change, so for such a guest
 //! the two are the same.
 
+#[cfg(test)]
+mod tests;
+
 use super::{Access, AccessKind, Fault};
 use crate::cpu::{Cpu, Exception, StateField};
 use crate::memory::GuestMemory;
@@ -322,15 +325,14 @@ impl Paging {
         if access.user && !user_page {
             return false;
         }
+        // From SMAP, which keeps the supervisor off user pages.
+        let unhidden = access.user || !user_page || !self.smap || access.ac;
         match access.kind {
             AccessKind::Fetch => {
                 !(no_execute && self.no_execute) && (access.user || !user_page || !self.smep)
             }
-            AccessKind::Read => access.user || !user_page || !self.smap || access.ac,
-            AccessKind::Write => {
-                (access.user || !user_page || !self.smap || access.ac)
-                    && (writable || (!access.user && !self.write_protect))
-            }
+            AccessKind::Read => unhidden,
+            AccessKind::Write => unhidden && (writable || (!access.user && !self.write_protect)),
         }
     }
 

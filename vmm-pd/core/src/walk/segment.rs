@@ -1,6 +1,9 @@
 //! Segment and offset to linear address, with the checks of the processor's
 //! mode (Intel SDM vol. 3A, 5.3-5.5; vol. 1, 3.3.7 for 64-bit mode).
 
+#[cfg(test)]
+mod tests;
+
 use super::{AccessKind, Fault, Paging};
 use crate::cpu::{Exception, Segment, SegmentRegister};
 use crate::types::Gva;
