@@ -13,6 +13,8 @@
 pub mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walks;
 
 use crate::devices::ioapic::IoApic;
 use crate::devices::lapic::{ApicFault, Delivery, DeliveryMode, Effect, Lapic, Pin};
@@ -55,7 +57,7 @@ impl Interrupts {
     /// After power-up. `physical_bits` is the width of physical addresses that
     /// CPUID states.
     pub fn new(tsc: TscFrequency, physical_bits: u32) -> Self {
-        Interrupts {
+        let mut interrupts = Interrupts {
             lapic: Lapic::new(tsc, physical_bits),
             nmi: false,
             init: false,
@@ -63,10 +65,18 @@ impl Interrupts {
             lines: 0,
             pic: Pic::new(),
             ioapic: IoApic::new(),
-        }
+        };
+        interrupts.raise_timer();
+        interrupts
     }
 
-    /// As after power-up, every line low: their owners are reset too.
+    /// The idle timer's output is high. Nobody hears that edge: everything is
+    /// masked, and the pair's initialisation forgets it.
+    fn raise_timer(&mut self) {
+        self.set_line(TIMER_GSI, true);
+    }
+
+    /// As after power-up, all lines too: their owners are reset with it.
     pub fn reset(&mut self) {
         self.lapic.reset();
         self.lapic.lower_pins();
@@ -76,6 +86,7 @@ impl Interrupts {
         self.lines = 0;
         self.pic = Pic::new();
         self.ioapic = IoApic::new();
+        self.raise_timer();
     }
 
     /// Makes the virtual wire that firmware leaves, for guests that start

@@ -47,13 +47,6 @@ impl IoApic {
         IoApic { state: IoApicState { select: 0, id: 0, entries, lines: 0, edges: 0 }, levels: 0 }
     }
 
-    /// A hardware reset. The pins keep their levels.
-    pub fn reset(&mut self) {
-        let lines = self.state.lines;
-        *self = IoApic::new();
-        self.state.lines = lines;
-    }
-
     /// For a snapshot.
     pub fn state(&self) -> &IoApicState {
         &self.state

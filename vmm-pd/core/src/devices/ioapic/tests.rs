@@ -192,16 +192,6 @@ fn odd_accesses_read_their_bytes_and_write_nothing() {
     assert_eq!(ioapic, before);
 }
 
-#[test]
-fn reset_keeps_the_levels_of_the_pins() {
-    let mut ioapic = with_pin(9, 0x49 | LEVEL);
-    ioapic.set_line(9, true);
-    ioapic.reset();
-    assert_eq!(ioapic.waiting(), 0);
-    write(&mut ioapic, 0x22, 0x49 | LEVEL);
-    assert_eq!(ioapic.waiting(), 1 << 9);
-}
-
 proptest! {
     #[test]
     fn no_access_sequence_panics_and_a_snapshot_changes_nothing(

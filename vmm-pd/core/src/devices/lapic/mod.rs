@@ -15,6 +15,8 @@ mod base;
 pub mod bits;
 mod ipi;
 mod message;
+#[cfg(test)]
+mod mode_tests;
 mod page;
 mod pins;
 mod registers;

@@ -94,19 +94,6 @@ impl Pic {
         self.settle();
     }
 
-    /// Whether an edge on line `line` could interrupt as things stand; an edge
-    /// that comes while the line is masked is still remembered.
-    pub fn is_masked(&self, line: u8) -> bool {
-        match line {
-            0..=7 => self.state.master.mask & (1 << line) != 0,
-            8..=15 => {
-                self.state.slave.mask & (1 << (line - 8)) != 0
-                    || self.state.master.mask & (1 << CASCADE) != 0
-            }
-            _ => true,
-        }
-    }
-
     /// The processor's interrupt acknowledge cycle.
     ///
     /// # Returns

@@ -143,7 +143,7 @@ fn encode(count: u16, bcd: bool) -> ([u8; 2], i64) {
     }
     let count = count % 10_000;
     let count = if count == 1 { 0 } else { count };
-    let digit = |n: u32| count / 10u16.pow(n) % 10 << (4 * n);
+    let digit = |n: u32| (count / 10u16.pow(n) % 10) << (4 * n);
     let word = digit(3) | digit(2) | digit(1) | digit(0);
     (word.to_le_bytes(), if count == 0 { 10_000 } else { i64::from(count) })
 }

@@ -66,19 +66,22 @@ pub struct Pit {
     /// Ticks that had passed before `origin`.
     base: Ticks,
     counters: [CounterState; 3],
-    /// The clock of counter 0's next rise.
-    rise: Option<i64>,
+    /// When counter 0's output rises next.
+    rise: Option<Ticks>,
+    /// The same, but no sooner than a guest can live with.
     deadline: Option<Ticks>,
     rose: bool,
+    /// Counter 0's output as its interrupt line sees it, until `rise`.
+    high: bool,
 }
 
 impl Pit {
-    /// As after power-up: nothing counts. The gates of counters 0 and 1 are
+    /// As after power-up: nothing counts, outputs are high. The gates of counters 0 and 1 are
     /// wired high; that of counter 2 is low.
     pub const fn new(tsc: TscFrequency) -> Self {
         let counters = [CounterState::new(true), CounterState::new(true), CounterState::new(false)];
         let (origin, base) = (Ticks(0), Ticks(0));
-        Pit { tsc, origin, base, counters, rise: None, deadline: None, rose: false }
+        Pit { tsc, origin, base, counters, rise: None, deadline: None, rose: false, high: true }
     }
 
     /// For a snapshot.
@@ -127,26 +130,21 @@ impl Pit {
         self.deadline
     }
 
-    /// Brings counter 0 to `now`. Also to be called after each write.
+    /// Brings counter 0 to `now`. Also to be called after each write. Cheap if
+    /// nothing happened.
     pub fn advance(&mut self, now: Ticks) -> Output {
         self.observe(now);
         if core::mem::take(&mut self.rose) {
             Output::Rose
-        } else if self.line(now) {
+        } else if self.high {
             Output::High
         } else {
             Output::Low
         }
     }
 
-    /// Counter 0's output as its interrupt line sees it.
-    fn line(&self, now: Ticks) -> bool {
-        let counter = &self.counters[0];
-        counter.mode != Mode::TerminalCount || counter.output(self.clock(now))
-    }
-
     fn has_risen(&self, now: Ticks) -> bool {
-        self.rise.is_some_and(|rise| rise <= self.clock(now))
+        self.rise.is_some_and(|rise| rise <= now)
     }
 
     /// Notes a rise that has come, and looks for the next.
@@ -163,11 +161,13 @@ impl Pit {
         let counter = &mut self.counters[0];
         counter.catch_up(clock);
         let too_fast = counter.mode.is_periodic() && counter.count < SHORTEST;
-        self.rise = counter.next_rise(clock);
-        self.deadline = self.rise.map(|rise| {
-            let rise = if too_fast { rise.max(clock + i64::from(SHORTEST)) } else { rise };
-            self.when(rise)
-        });
+        self.high = counter.mode != Mode::TerminalCount || counter.output(clock);
+        let rise = counter.next_rise(clock);
+        self.rise = rise.map(|rise| self.when(rise));
+        self.deadline = match rise {
+            Some(rise) if too_fast => Some(self.when(rise.max(clock + i64::from(SHORTEST)))),
+            Some(_) | None => self.rise,
+        };
     }
 
     /// Reads a register.
