@@ -329,4 +329,4 @@ fn write_pci(pci: &mut Pci, offset: u8, width: Width, value: u32) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
