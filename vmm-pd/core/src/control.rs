@@ -14,7 +14,8 @@
 //!   WP and TS never exit by themselves (unrestricted guest).
 //! - **CR4**: the host owns VMXE and every bit whose feature CPUID does not
 //!   offer. All of them are zero in the shadow, so an exit means that the guest
-//!   sets one: #GP, as where the bit is reserved.
+//!   sets one: #GP, as where the bit is reserved. (That VMXE and CR0.NE are in
+//!   truth set is the kernel's doing.)
 //! - **CR8** exits (the kernel sees to it, because it does not switch the
 //!   register) and is the local APIC's task priority.
 //! - **XCR0** is not switched, so XSAVE is not offered: XSETBV is #UD, as with
@@ -25,8 +26,6 @@ use crate::cpu::{Cpu, SegmentRegister, StateField};
 
 /// CR0.PE.
 pub const CR0_PE: u64 = 1 << 0;
-/// CR0.ET, always one.
-pub const CR0_ET: u64 = 1 << 4;
 /// CR0.NE.
 pub const CR0_NE: u64 = 1 << 5;
 /// CR0.NW.
@@ -36,8 +35,6 @@ pub const CR0_CD: u64 = 1 << 30;
 /// CR0.PG.
 pub const CR0_PG: u64 = 1 << 31;
 
-/// CR4.VMXE, set in VMX operation whatever the guest thinks.
-pub const CR4_VMXE: u64 = 1 << 13;
 /// CR4.UMIP.
 pub const CR4_UMIP: u64 = 1 << 11;
 /// CR4.FSGSBASE.
@@ -118,14 +115,6 @@ pub enum Written {
     NotAskedFor,
 }
 
-/// Gives the guest this CR0 and CR4 to begin with. EFER must be set first.
-pub fn set_initial(cpu: &mut impl Cpu, cr0: u64, cr4: u64) {
-    cpu.set_state(StateField::Cr0, cr0 & !(CR0_CD | CR0_NW) | CR0_NE | CR0_ET);
-    cpu.set_state(StateField::Cr0Shadow, cr0);
-    cpu.set_state(StateField::Cr4, cr4 | CR4_VMXE);
-    cpu.set_state(StateField::Cr4Shadow, cr4 & !CR4_VMXE);
-}
-
 /// The guest executes MOV to CR0, and a bit that the host owns changes.
 pub fn write_cr0(cpu: &mut impl Cpu, value: u64) -> Written {
     let value = operand(cpu, value);
@@ -161,8 +150,7 @@ fn operand(cpu: &mut impl Cpu, value: u64) -> u64 {
 /// Whether the guest executes 64-bit code.
 pub fn in_64_bit_mode(cpu: &mut impl Cpu) -> bool {
     const L: u32 = 1 << 13;
-    cpu.state(StateField::Efer) & EFER_LMA != 0
-        && cpu.segment(SegmentRegister::Cs).access_rights & L != 0
+    cpu.state(StateField::Efer) & EFER_LMA != 0 && cpu.access_rights(SegmentRegister::Cs) & L != 0
 }
 
 /// The guest writes IA32_EFER (Intel SDM vol. 3A, 2.2.1 and 10.8.5). LMA is the
@@ -183,3 +171,6 @@ pub fn write_efer(cpu: &mut impl Cpu, value: u64, nx: bool) -> Written {
     }
     Written::Done
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,12 +127,14 @@ pub struct Segment {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum StateField {
     /// CR0 as the processor uses it (not the guest's view through the shadow).
+    /// What is set may be without the bits that the processor or its kernel
+    /// forces (on VT-x NE).
     Cr0,
     /// CR0 as the guest reads it, where the host owns bits.
     Cr0Shadow,
     /// CR3.
     Cr3,
-    /// CR4 as the processor uses it.
+    /// CR4 as the processor uses it. Forced bits as in CR0 (on VT-x VMXE).
     Cr4,
     /// CR4 as the guest reads it.
     Cr4Shadow,

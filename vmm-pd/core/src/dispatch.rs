@@ -1,4 +1,442 @@
 //! The one match: exit to outcome.
 //!
-//! `handle(vm: &mut Vm, cpu: &mut impl Cpu, memory: &mut impl GuestMemory,
-//! outside: &mut impl Outside, message: &ExitMessage) -> Outcome`.
+//! Every exit reason of the SDM has its row in [`handle`]: it is handled, or it
+//! becomes the exception that the architecture prescribes, or it stops this guest
+//! with a reason that says whose fault it is. Not here: parsing
+//! ([`crate::exit`]), devices ([`crate::bus`]), what is delivered next
+//! ([`crate::events`]). The surprising fact: most reasons can only occur if a
+//! control asks for them, and no control of ours does; those stop the guest
+//! rather than guess.
+
+use crate::bus::access::Buses;
+use crate::bus::msr::{self, Registers};
+use crate::control::{self, Written};
+use crate::cpu::{Cpu, Exception, Gpr, StateField};
+use crate::devices::request::Request;
+use crate::emulate::{Completion, Machine, Refusal, Violation, retire};
+use crate::events::{Boundary, TripleFault};
+use crate::exit::{
+    ControlRegister, CrAccess, Direction, EptViolation, EventKind, Exit, ExitMessage,
+    InterruptionInfo, IoAccess,
+};
+use crate::memory::GuestMemory;
+use crate::outcome::{Outcome, RestartReason, StopReason, Unhandled};
+use crate::outside::Outside;
+use crate::statistics::Remembered;
+use crate::types::{Msr, Ticks, Vector, Width};
+use crate::vm::Vm;
+use crate::walk::AccessKind;
+
+/// What an exit's handler leaves to be done.
+enum Next {
+    /// The guest goes on where it stands, RIP included.
+    GoOn,
+    /// It stands behind HLT.
+    Halt,
+    /// It does not go on.
+    End(Outcome),
+}
+
+impl From<Unhandled> for Next {
+    fn from(what: Unhandled) -> Next {
+        Next::End(Outcome::Stop(StopReason::Unhandled(what)))
+    }
+}
+
+/// Handles an exit.
+pub fn handle(
+    vm: &mut Vm,
+    cpu: &mut impl Cpu,
+    memory: &mut impl GuestMemory,
+    outside: &mut impl Outside,
+    message: &ExitMessage,
+) -> Outcome {
+    let now = cpu.now();
+    vm.statistics.record(Remembered {
+        reason: message.reason,
+        rip: cpu.rip(),
+        qualification: message.qualification,
+        guest_physical: message.guest_physical,
+    });
+    vm.events.entered();
+    vm.advance_if_due(now);
+    let mut exit = Handling { vm, cpu, memory, outside, message, now };
+    let next = exit.row(message.parse());
+    match next {
+        Next::GoOn => {
+            let mut boundary = Boundary::of(cpu);
+            vm.go_on_from(cpu, &mut boundary)
+        }
+        Next::Halt => halt(vm, cpu),
+        Next::End(outcome) => outcome,
+    }
+}
+
+/// The guest executed HLT and stands behind it.
+fn halt(vm: &mut Vm, cpu: &mut impl Cpu) -> Outcome {
+    let mut boundary = Boundary::of(cpu);
+    if boundary.trap_pending() {
+        // A single-step trap ends the halt at once.
+        return vm.go_on_from(cpu, &mut boundary);
+    }
+    let nmi =
+        !boundary.nmi_blocked() && (vm.events.waits() || vm.devices.interrupts.nmi_possible());
+    if !boundary.interrupts_enabled() && !nmi && !vm.devices.interrupts.init_pending() {
+        return Outcome::Stop(StopReason::HaltedForGood);
+    }
+    vm.halt(cpu, boundary)
+}
+
+/// One exit being handled.
+struct Handling<'a, C, M, O> {
+    vm: &'a mut Vm,
+    cpu: &'a mut C,
+    memory: &'a mut M,
+    outside: &'a mut O,
+    message: &'a ExitMessage,
+    now: Ticks,
+}
+
+impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
+    fn row(&mut self, exit: Exit) -> Next {
+        match exit {
+            // The frequent ones.
+            Exit::Io(io) => self.io(io),
+            Exit::Rdmsr => self.rdmsr(),
+            Exit::Wrmsr => self.wrmsr(),
+            Exit::EptViolation(violation) => self.ept_violation(violation),
+            Exit::Hlt => {
+                self.skip();
+                Next::Halt
+            }
+            Exit::Cpuid => self.cpuid(),
+            Exit::PreemptionTimer => {
+                // A device's deadline; time has passed already.
+                self.vm.timer_expired();
+                Next::GoOn
+            }
+            // The guest's state changed so that what waits can come; it is chosen
+            // after every exit.
+            Exit::InterruptWindow | Exit::NmiWindow => Next::GoOn,
+            Exit::ControlRegister(access) => self.control_register(access),
+
+            Exit::ExceptionOrNmi => self.exception_or_nmi(),
+            Exit::TripleFault => Next::End(self.vm.restart_or_stop(RestartReason::TripleFault)),
+
+            // Guest caches are the host's and coherent: there is nothing to write
+            // back. INVD must not be executed, it would lose others' data.
+            Exit::Invd | Exit::Wbinvd => {
+                self.skip();
+                Next::GoOn
+            }
+            // A hint; its exiting is not asked for, and harmless.
+            Exit::Pause => {
+                self.skip();
+                Next::GoOn
+            }
+            // There are no performance counters (CPUID leaf Ah).
+            Exit::Rdpmc => self.raise(Exception::GeneralProtection(0)),
+            // CPUID offers none of these, nor CR4.OSXSAVE, nor KVM's hypercalls.
+            Exit::Vmcall | Exit::Vmx(_) | Exit::Hidden(_) | Exit::Xsetbv => {
+                self.raise(Exception::InvalidOpcode)
+            }
+
+            Exit::TaskSwitch(task) => Unhandled::TaskSwitch(task).into(),
+            Exit::EntryFailure(failure) => Unhandled::EntryFailure(failure).into(),
+
+            // The kernel handles the host's interrupts; nothing is left to do.
+            Exit::ExternalInterrupt => Next::GoOn,
+            // Signals to the host's processor, or controls that nobody set, or the
+            // kernel's mistake: going on could only hide it.
+            Exit::Init
+            | Exit::Sipi(_)
+            | Exit::DebugRegister(_)
+            | Exit::MalformedIo(_)
+            | Exit::EptMisconfiguration(_)
+            | Exit::NotRequested(_)
+            | Exit::Unknown(_) => Unhandled::Exit(exit).into(),
+        }
+    }
+
+    /// Moves on behind the instruction that exited.
+    fn skip(&mut self) {
+        let rip = self.cpu.rip();
+        let mut next = rip.wrapping_add(u64::from(self.message.instruction_length));
+        // Outside 64-bit mode EIP wraps. Only then is it worth asking.
+        if rip >> 32 == 0 && next >> 32 != 0 && !control::in_64_bit_mode(self.cpu) {
+            next &= 0xffff_ffff;
+        }
+        retire(self.cpu, next);
+    }
+
+    /// The guest takes an exception at the instruction that exited.
+    fn raise(&mut self, exception: Exception) -> Next {
+        match self.vm.events.raise(exception) {
+            Ok(()) => Next::GoOn,
+            Err(TripleFault) => Next::End(self.vm.restart_or_stop(RestartReason::TripleFault)),
+        }
+    }
+
+    fn cpuid(&mut self) -> Next {
+        const APIC_ENABLE: u64 = 1 << 11;
+        let leaf = low(self.cpu.gpr(Gpr::Rax));
+        let subleaf = low(self.cpu.gpr(Gpr::Rcx));
+        let apic = leaf != 1 || self.vm.devices.interrupts.apic_base() & APIC_ENABLE != 0;
+        let answer = self.vm.cpuid.answer(leaf, subleaf, apic);
+        self.cpu.set_gpr(Gpr::Rax, u64::from(answer.eax));
+        self.cpu.set_gpr(Gpr::Rbx, u64::from(answer.ebx));
+        self.cpu.set_gpr(Gpr::Rcx, u64::from(answer.ecx));
+        self.cpu.set_gpr(Gpr::Rdx, u64::from(answer.edx));
+        self.skip();
+        Next::GoOn
+    }
+
+    fn registers(&mut self) -> Registers<'_, C> {
+        Registers {
+            cpu: self.cpu,
+            state: &mut self.vm.msrs,
+            interrupts: &mut self.vm.devices.interrupts,
+            cpuid: &self.vm.cpuid,
+            now: self.now,
+        }
+    }
+
+    fn rdmsr(&mut self) -> Next {
+        let msr = Msr(low(self.cpu.gpr(Gpr::Rcx)));
+        match self.registers().read(msr) {
+            msr::Read::Value(value) => {
+                self.cpu.set_gpr(Gpr::Rax, value & 0xffff_ffff);
+                self.cpu.set_gpr(Gpr::Rdx, value >> 32);
+                self.skip();
+                Next::GoOn
+            }
+            msr::Read::Fault => self.raise(Exception::GeneralProtection(0)),
+            msr::Read::Unknown => self.unknown_msr(msr),
+        }
+    }
+
+    fn wrmsr(&mut self) -> Next {
+        let msr = Msr(low(self.cpu.gpr(Gpr::Rcx)));
+        let high = self.cpu.gpr(Gpr::Rdx) << 32;
+        let value = high | u64::from(low(self.cpu.gpr(Gpr::Rax)));
+        let written = self.registers().write(msr, value);
+        // Most writes that exit are the local APIC's, and one of those sets its
+        // timer.
+        self.vm.refresh_deadline();
+        match written {
+            msr::Write::Done => {
+                self.skip();
+                Next::GoOn
+            }
+            msr::Write::Fault => self.raise(Exception::GeneralProtection(0)),
+            msr::Write::Unknown => self.unknown_msr(msr),
+        }
+    }
+
+    fn unknown_msr(&mut self, msr: Msr) -> Next {
+        let statistics = &mut self.vm.statistics;
+        statistics.unknown_msrs = statistics.unknown_msrs.wrapping_add(1);
+        statistics.last_unknown_msr = msr.0;
+        self.raise(Exception::GeneralProtection(0))
+    }
+
+    fn control_register(&mut self, access: CrAccess) -> Next {
+        let written = match access {
+            CrAccess::Write { register: ControlRegister::Cr8, from } => {
+                let value = self.cpu.gpr(from);
+                if value > 15 {
+                    Written::Fault
+                } else {
+                    self.vm.devices.interrupts.set_cr8(value);
+                    Written::Done
+                }
+            }
+            CrAccess::Read { register: ControlRegister::Cr8, to } => {
+                let value = self.vm.devices.interrupts.cr8();
+                self.cpu.set_gpr(to, value);
+                Written::Done
+            }
+            CrAccess::Write { register: ControlRegister::Cr0, from } => {
+                let value = self.cpu.gpr(from);
+                control::write_cr0(self.cpu, value)
+            }
+            CrAccess::Write { register: ControlRegister::Cr4, from: _ } => control::write_cr4(),
+            // CR3 is the guest's; reads of CR0 and CR4 come from the shadows; CLTS
+            // and LMSW reach only bits that are the guest's.
+            CrAccess::Write { register: ControlRegister::Cr3, .. }
+            | CrAccess::Read {
+                register: ControlRegister::Cr0 | ControlRegister::Cr3 | ControlRegister::Cr4,
+                ..
+            }
+            | CrAccess::Clts
+            | CrAccess::Lmsw(_)
+            | CrAccess::NoSuchRegister(_) => Written::NotAskedFor,
+        };
+        match written {
+            Written::Done => {
+                self.skip();
+                Next::GoOn
+            }
+            Written::RunAgain => Next::GoOn,
+            Written::Fault => self.raise(Exception::GeneralProtection(0)),
+            Written::NotAskedFor => Unhandled::Exit(Exit::ControlRegister(access)).into(),
+        }
+    }
+
+    fn exception_or_nmi(&mut self) -> Next {
+        let info = InterruptionInfo(low(self.cpu.state(StateField::ExitInterruptionInfo)));
+        match (info.kind(), info.vector()) {
+            (EventKind::Nmi, _) => {
+                // The host's; the kernel has no handler for it below a guest.
+                let statistics = &mut self.vm.statistics;
+                statistics.host_nmis = statistics.host_nmis.wrapping_add(1);
+                Next::GoOn
+            }
+            (EventKind::HardwareException, Vector(1)) => self.reraise(info, Exception::Debug),
+            (EventKind::HardwareException, Vector(17)) => {
+                self.reraise(info, Exception::AlignmentCheck)
+            }
+            (EventKind::HardwareException, Vector(18)) => Unhandled::HostMachineCheck.into(),
+            (
+                EventKind::Interrupt
+                | EventKind::HardwareException
+                | EventKind::SoftwareInterrupt
+                | EventKind::PrivilegedSoftwareException
+                | EventKind::SoftwareException
+                | EventKind::Reserved,
+                vector,
+            ) => Unhandled::Exception(vector.0).into(),
+        }
+    }
+
+    /// Gives back an exception that we made exit. It may have come while another
+    /// event was being delivered, and then the two are combined.
+    fn reraise(&mut self, info: InterruptionInfo, exception: Exception) -> Next {
+        let interrupted =
+            self.vm.events.take_interrupted(self.cpu, self.message.instruction_length);
+        if interrupted.is_none() && info.nmi_unblocked_by_iret() {
+            // It faulted in an IRET that had already let NMIs through.
+            Boundary::of(self.cpu).set_nmi_blocked(self.cpu, true);
+        }
+        self.raise(exception)
+    }
+
+    fn io(&mut self, io: IoAccess) -> Next {
+        if io.string {
+            return self.string_io();
+        }
+        let mut buses = Buses {
+            devices: &mut self.vm.devices,
+            outside: self.outside,
+            now: self.now,
+            request: None,
+        };
+        let request = {
+            use crate::emulate::PortBus as _;
+            let rax = self.cpu.gpr(Gpr::Rax);
+            match io.direction {
+                Direction::Out => {
+                    let value = low(rax & io.width.mask());
+                    buses.port_write(io.port, io.width, value);
+                }
+                Direction::In => {
+                    let value = u64::from(buses.port_read(io.port, io.width)) & io.width.mask();
+                    // A 32-bit result clears the upper half; smaller ones leave
+                    // the rest alone.
+                    let kept = if io.width == Width::Dword { 0 } else { rax & !io.width.mask() };
+                    self.cpu.set_gpr(Gpr::Rax, kept | value);
+                }
+            }
+            buses.request
+        };
+        self.vm.refresh_deadline();
+        self.skip();
+        self.answer(request)
+    }
+
+    fn string_io(&mut self) -> Next {
+        match self.emulate(|machine| machine.complete()) {
+            Ok((completion, request)) => self.completed(completion, request),
+            Err(refusal) => Unhandled::PortInstruction(refusal).into(),
+        }
+    }
+
+    fn ept_violation(&mut self, violation: EptViolation) -> Next {
+        let kind = match violation {
+            EptViolation { fetch: true, .. } => AccessKind::Fetch,
+            EptViolation { write: true, .. } => AccessKind::Write,
+            EptViolation { .. } => AccessKind::Read,
+        };
+        let access = Violation {
+            gpa: violation.gpa,
+            kind,
+            operand: violation.linear_valid && violation.translated,
+        };
+        match self.emulate(|machine| machine.complete_mmio(access)) {
+            Ok((Completion::Exception(exception), request)) => {
+                // Reading this here only keeps the common path free of a kernel
+                // call: RAM never faults, so a delivery faults only where the
+                // guest put its IDT, TSS or stack into a device.
+                match self.interrupted() {
+                    Some(info) => {
+                        Unhandled::EventDelivery { info: info.0, gpa: violation.gpa }.into()
+                    }
+                    None => self.completed(Completion::Exception(exception), request),
+                }
+            }
+            Ok((completion, request)) => self.completed(completion, request),
+            Err(refusal) => match self.interrupted() {
+                Some(info) => Unhandled::EventDelivery { info: info.0, gpa: violation.gpa }.into(),
+                None => Unhandled::Instruction { gpa: violation.gpa, refusal }.into(),
+            },
+        }
+    }
+
+    fn interrupted(&mut self) -> Option<InterruptionInfo> {
+        self.vm.events.take_interrupted(self.cpu, self.message.instruction_length)
+    }
+
+    fn completed(&mut self, completion: Completion, request: Option<Request>) -> Next {
+        match completion {
+            // A part of a repeated instruction: it runs again for the rest.
+            Completion::Done | Completion::Partial => self.answer(request),
+            Completion::Exception(exception) => match self.answer(request) {
+                Next::GoOn => self.raise(exception),
+                end @ (Next::Halt | Next::End(_)) => end,
+            },
+        }
+    }
+
+    /// Runs the emulator over the instruction at RIP.
+    fn emulate(
+        &mut self,
+        run: impl FnOnce(&mut Machine<'_, C, M, Buses<'_, O>>) -> Result<Completion, Refusal>,
+    ) -> Result<(Completion, Option<Request>), Refusal> {
+        let physical = self.vm.cpuid.max_physical();
+        let mut buses = Buses {
+            devices: &mut self.vm.devices,
+            outside: self.outside,
+            now: self.now,
+            request: None,
+        };
+        let mut machine = Machine { cpu: self.cpu, memory: self.memory, bus: &mut buses, physical };
+        let completion = run(&mut machine);
+        let request = buses.request;
+        self.vm.refresh_deadline();
+        Ok((completion?, request))
+    }
+
+    /// Does what a device asked of the machine.
+    fn answer(&self, request: Option<Request>) -> Next {
+        request
+            .and_then(|request| self.vm.policy().answer(request, self.vm.restarts()))
+            .map_or(Next::GoOn, Next::End)
+    }
+}
+
+const fn low(word: u64) -> u32 {
+    (word & 0xffff_ffff) as u32
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

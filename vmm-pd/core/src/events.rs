@@ -387,3 +387,6 @@ impl EntryWords {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -531,3 +531,6 @@ impl InterruptionInfo {
         bit(u64::from(self.0), 12)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,9 +28,12 @@ use crate::devices::i8042::I8042;
 use crate::devices::pit::{Pit, SystemControlB};
 use crate::devices::rtc::Rtc;
 use crate::devices::uart::Uart;
+use crate::dispatch;
 use crate::events::{Boundary, Events, InterruptSource};
+use crate::exit::ExitMessage;
 use crate::interrupts::Interrupts;
 use crate::layout::{RamSize, numbers};
+use crate::memory::GuestMemory;
 use crate::outcome::{Outcome, Policy, RestartReason};
 use crate::outside::Outside;
 use crate::statistics::Statistics;
@@ -234,6 +237,17 @@ impl Vm {
         self.policy.decide(reason, self.restarts)
     }
 
+    /// The guest exited.
+    pub fn exited(
+        &mut self,
+        cpu: &mut impl Cpu,
+        memory: &mut impl GuestMemory,
+        outside: &mut impl Outside,
+        message: &ExitMessage,
+    ) -> Outcome {
+        dispatch::handle(self, cpu, memory, outside, message)
+    }
+
     /// Something outside happened: the console has bytes or room, a deadline
     /// passed, or nothing at all. Also to be called after a sleep.
     pub fn notified(
@@ -291,6 +305,12 @@ impl Vm {
             self.deadline = deadline;
             self.deadline_changed = true;
         }
+    }
+
+    /// What the devices say themselves, to compare.
+    #[cfg(test)]
+    pub(crate) fn devices_deadline(&self) -> Option<Ticks> {
+        self.devices.deadline()
     }
 
     /// The guest stands at `boundary` and executes HLT behind it.

@@ -125,12 +125,16 @@ const EXTENDED: u32 = 0x8000_0000;
 const EXTENDED_MAX: u32 = 0x8000_0008;
 /// KVM's leaves.
 const KVM: u32 = 0x4000_0000;
-/// Highest of them.
+/// Its features.
+const KVM_FEATURES: u32 = 0x4000_0001;
+/// Highest of them: frequencies.
 const KVM_MAX: u32 = 0x4000_0010;
 /// KVM_FEATURE_NOP_IO_DELAY (Linux, Documentation/virt/kvm/x86/cpuid.rst).
 const KVM_NOP_IO_DELAY: u32 = 1 << 1;
 /// Bulkhead's leaves.
 const BULKHEAD: u32 = 0x4000_0100;
+/// Highest of them: the version.
+const BULKHEAD_MAX: u32 = 0x4000_0101;
 /// Version of the interface behind them.
 const BULKHEAD_VERSION: u32 = 1;
 /// The width of linear addresses: four-level paging.
@@ -235,7 +239,7 @@ impl Cpuid {
             kvm: signature(KVM_MAX, b"KVMKVMKVM\0\0\0"),
             kvm_features: Leaf { eax: KVM_NOP_IO_DELAY, ..NOTHING },
             frequencies: Leaf { eax: khz(tsc.hz()), ebx: khz(u64::from(crystal.hz)), ..NOTHING },
-            bulkhead: signature(BULKHEAD + 1, b"Bulkhead\0\0\0\0"),
+            bulkhead: signature(BULKHEAD_MAX, b"Bulkhead\0\0\0\0"),
             bulkhead_version: Leaf { eax: BULKHEAD_VERSION, ..NOTHING },
         }
     }
@@ -249,15 +253,22 @@ impl Cpuid {
             7 if subleaf != 0 => &NOTHING,
             0xb => self.topology.get(subleaf as usize).unwrap_or(&NOTHING),
             0..=BASIC_MAX => &self.basic[leaf as usize],
-            KVM => &self.kvm,
-            0x4000_0001 => &self.kvm_features,
-            KVM_MAX => &self.frequencies,
-            BULKHEAD => &self.bulkhead,
-            0x4000_0101 => &self.bulkhead_version,
-            0x4000_0000..=0x4fff_ffff => &NOTHING,
+            0x4000_0000..=0x4fff_ffff => self.hypervisor(leaf),
             EXTENDED..=EXTENDED_MAX => &self.extended[(leaf - EXTENDED) as usize],
             // Out of range: the highest basic leaf answers.
             _ => &self.basic[BASIC_MAX as usize],
+        }
+    }
+
+    /// Leaves that no processor uses and hypervisors do.
+    const fn hypervisor(&self, leaf: u32) -> &Leaf {
+        match leaf {
+            KVM => &self.kvm,
+            KVM_FEATURES => &self.kvm_features,
+            KVM_MAX => &self.frequencies,
+            BULKHEAD => &self.bulkhead,
+            BULKHEAD_MAX => &self.bulkhead_version,
+            _ => &NOTHING,
         }
     }
 
@@ -337,3 +348,6 @@ const fn signature(max: u32, name: &[u8; 12]) -> Leaf {
         edx: u32::from_le_bytes([i, j, k, l]),
     }
 }
+
+#[cfg(test)]
+mod tests;

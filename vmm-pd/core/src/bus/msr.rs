@@ -160,7 +160,7 @@ impl<C: Cpu> Registers<'_, C> {
             BIOS_SIGN_ID => Read::Value(MICROCODE_REVISION),
             PLATFORM_INFO => {
                 let mhz = u64::from(self.cpuid.answer(0x16, 0, true).eax);
-                Read::Value((mhz / 100 & 0xff) << PLATFORM_RATIO_SHIFT)
+                Read::Value(((mhz / 100) & 0xff) << PLATFORM_RATIO_SHIFT)
             }
             MCG_STATUS => Read::Value(self.state.mcg_status),
             MISC_ENABLE => Read::Value(self.state.misc_enable),
@@ -211,9 +211,7 @@ impl<C: Cpu> Registers<'_, C> {
                 }
                 Write::if_valid(valid)
             }
-            MTRR_DEF_TYPE | mtrr::FIRST..=mtrr::LAST if msr.0 != PAT => {
-                self.state.mtrrs.write(msr, value)
-            }
+            MTRR_DEF_TYPE | mtrr::FIRST..=mtrr::LAST => self.state.mtrrs.write(msr, value),
             PAT => {
                 let valid = value.to_le_bytes().iter().all(|&t| mtrr::is_pat_type(t));
                 if valid {
@@ -281,3 +279,6 @@ const fn is_canonical(address: u64) -> bool {
     let top = address >> 47;
     top == 0 || top == 0x1_ffff
 }
+
+#[cfg(test)]
+mod tests;
