@@ -1,1 +1,99 @@
-//! The mmio bus.
+//! Memory-mapped devices: the I/O APIC's page, and the local APIC's wherever
+//! IA32_APIC_BASE has it.
+//!
+//! What is neither RAM nor one of these reads all ones and ignores writes, which
+//! is counted. An access does not cross a page: the emulator has split it. The
+//! surprising fact: in x2APIC mode, or with the local APIC disabled, its page is
+//! nothing (Intel SDM vol. 3A, 11.12.1), and a guest may move it over RAM, where
+//! RAM wins, because nothing exits there.
+
+#[cfg(test)]
+mod tests;
+
+use super::pio;
+use crate::devices::request::Request;
+use crate::emulate::{MmioBus, PortBus};
+use crate::layout::numbers as n;
+use crate::outside::Outside;
+use crate::types::{Gpa, Port, Ticks, Width};
+use crate::vm::Devices;
+
+/// What an address leads to, and the offset in its page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Claim {
+    IoApic(u32),
+    LocalApic(u32),
+}
+
+const IOAPIC_LAST: u64 = n::IOAPIC_END - 1;
+
+/// The one match: address to device.
+fn claim(devices: &Devices, gpa: Gpa) -> Option<Claim> {
+    let offset = (gpa.0 % n::PAGE) as u32;
+    let page = Gpa(gpa.0 - gpa.0 % n::PAGE);
+    // The local APIC lies on the I/O APIC if the guest moves it there; then its
+    // own processor's accesses go no further.
+    if devices.interrupts.lapic_base() == Some(page) {
+        return Some(Claim::LocalApic(offset));
+    }
+    match gpa.0 {
+        n::IOAPIC..=IOAPIC_LAST => Some(Claim::IoApic(offset)),
+        _ => None,
+    }
+}
+
+/// Reads `width` bytes, zero-extended.
+pub fn read(devices: &mut Devices, gpa: Gpa, width: Width, now: Ticks) -> u64 {
+    match claim(devices, gpa) {
+        Some(Claim::IoApic(offset)) => devices.interrupts.ioapic_read(offset, width),
+        Some(Claim::LocalApic(offset)) => devices.interrupts.lapic_read(offset, width, now),
+        None => {
+            devices.unclaimed_addresses = devices.unclaimed_addresses.wrapping_add(1);
+            width.mask()
+        }
+    }
+}
+
+/// Writes the low `width` bytes of `value`.
+pub fn write(devices: &mut Devices, gpa: Gpa, width: Width, value: u64, now: Ticks) {
+    match claim(devices, gpa) {
+        Some(Claim::IoApic(offset)) => devices.interrupts.ioapic_write(offset, width, value),
+        Some(Claim::LocalApic(offset)) => {
+            devices.interrupts.lapic_write(offset, width, value, now);
+        }
+        None => devices.unclaimed_addresses = devices.unclaimed_addresses.wrapping_add(1),
+    }
+}
+
+/// Both kinds of bus, for an instruction that the emulator completes.
+pub struct Buses<'a, O> {
+    /// The devices.
+    pub devices: &'a mut Devices,
+    /// Beyond them.
+    pub outside: &'a mut O,
+    /// The time of the exit: one for the whole instruction.
+    pub now: Ticks,
+    /// The first thing that a device asked of the machine meanwhile.
+    pub request: Option<Request>,
+}
+
+impl<O: Outside> MmioBus for Buses<'_, O> {
+    fn read(&mut self, gpa: Gpa, width: Width) -> u64 {
+        read(self.devices, gpa, width, self.now)
+    }
+
+    fn write(&mut self, gpa: Gpa, width: Width, value: u64) {
+        write(self.devices, gpa, width, value, self.now);
+    }
+}
+
+impl<O: Outside> PortBus for Buses<'_, O> {
+    fn port_read(&mut self, port: Port, width: Width) -> u32 {
+        pio::read(self.devices, port, width, self.now, self.outside)
+    }
+
+    fn port_write(&mut self, port: Port, width: Width, value: u32) {
+        let request = pio::write(self.devices, port, width, value, self.now, self.outside);
+        self.request = self.request.or(request);
+    }
+}

@@ -329,7 +329,9 @@ impl Paging {
         let unhidden = access.user || !user_page || !self.smap || access.ac;
         match access.kind {
             AccessKind::Fetch => {
-                !(no_execute && self.no_execute) && (access.user || !user_page || !self.smep)
+                let hidden = !access.user && user_page && self.smep;
+                let forbidden = no_execute && self.no_execute;
+                !hidden && !forbidden
             }
             AccessKind::Read => unhidden,
             AccessKind::Write => unhidden && (writable || (!access.user && !self.write_protect)),
