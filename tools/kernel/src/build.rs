@@ -5,6 +5,7 @@
 //! and renamed into place, so what is there is whole.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bulkhead_progress::Progress;
 use sha2::{Digest, Sha256};
@@ -81,8 +82,9 @@ fn build_into(
     configuration: Configuration,
 ) -> Result<(), KernelError> {
     std::fs::create_dir_all(out).context("cannot create", out)?;
+    remove_abandoned(out)?;
     let temporary = tempfile::Builder::new()
-        .prefix(".building-")
+        .prefix(BUILDING)
         .tempdir_in(out)
         .context("cannot create a folder in", out)?;
     let stage = Stage::prepare(source, series, configuration, temporary.path())?;
@@ -96,6 +98,29 @@ fn build_into(
         Err(_) if folder.is_dir() => Ok(()),
         renamed => renamed.context("cannot create", folder),
     }
+}
+
+/// How the name of a folder in which a kernel is being built begins.
+const BUILDING: &str = ".building-";
+
+/// After this long nobody builds in it any more: a build takes seconds.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// Removes what builds left that were killed.
+fn remove_abandoned(out: &Path) -> Result<(), KernelError> {
+    for entry in std::fs::read_dir(out).context("cannot read", out)? {
+        let entry = entry.context("cannot read", out)?;
+        if !entry.file_name().to_string_lossy().starts_with(BUILDING) {
+            continue;
+        }
+        // One that vanishes meanwhile was not abandoned.
+        let age = entry.metadata().and_then(|m| m.modified()).map(|time| time.elapsed());
+        if matches!(age, Ok(Ok(age)) if age > ABANDONED) {
+            let path = entry.path();
+            std::fs::remove_dir_all(&path).context("cannot remove", &path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Files that are assembled.
@@ -273,4 +298,50 @@ fn remove_others(out: &Path, keep: &Path, configuration: Configuration) -> Resul
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::FileTimes;
+    use std::time::SystemTime;
+
+    #[test]
+    fn what_a_killed_build_left_goes_and_a_running_one_stays() {
+        let out = tempfile::tempdir().unwrap();
+        let [old, new] = [".building-old", ".building-new"].map(|name| out.path().join(name));
+        for folder in [&old, &new] {
+            std::fs::create_dir_all(folder.join("seL4")).unwrap();
+        }
+        let long_ago = SystemTime::now() - 2 * ABANDONED;
+        let times = FileTimes::new().set_modified(long_ago);
+        std::fs::File::open(&old).unwrap().set_times(times).unwrap();
+        remove_abandoned(out.path()).unwrap();
+        assert!(!old.exists() && new.exists());
+    }
+
+    #[test]
+    fn kernels_of_other_inputs_go_and_the_other_configuration_stays() {
+        let out = tempfile::tempdir().unwrap();
+        let names = ["debug-1", "debug-2", "release-1"];
+        let [old, new, release] = names.map(|name| out.path().join(name));
+        for folder in [&old, &new, &release] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        remove_others(out.path(), &new, Configuration::Debug).unwrap();
+        assert!(!old.exists() && new.exists() && release.exists());
+    }
+
+    #[test]
+    fn stale_numbers_are_refused_with_the_place() {
+        let workspace = tempfile::tempdir().unwrap();
+        let path = workspace.path().join(numbers::FILE);
+        let missing = check_numbers_are_there(workspace.path()).unwrap_err();
+        assert!(missing.to_string().ends_with("does not match the kernel: the file is missing"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "a\nb\n").unwrap();
+        check_numbers(workspace.path(), "a\nb\n").unwrap();
+        let stale = check_numbers(workspace.path(), "a\nc\n").unwrap_err();
+        assert!(stale.to_string().contains("line 2 is `b`, and must be `c`"), "{stale}");
+    }
 }

@@ -1,4 +1,16 @@
-//! Fetches, patches and builds the embedded seL4 kernel.
+//! Fetches, patches and builds the embedded seL4 kernel: version 5.0.0, for the
+//! `bochs` board.
+//!
+//! Where things are: `source` obtains and checks the crate that carries the
+//! kernel, `patches` applies the series in `patches/`, `interface` makes the
+//! numbers of the kernel's calls, for C and for Rust, `configuration` holds the
+//! kernel's options, `build` puts it together and keeps the result.
+//!
+//! Not here: the production kernel, which comes with the Microkit SDK; what is
+//! booted together with the kernel (`bulkhead-image`).
+//!
+//! What surprises: the crate is never compiled. Cargo downloads and verifies
+//! it, because cargo is there anyway and can; only its files are used.
 #![forbid(unsafe_code)]
 
 mod bitfields;
