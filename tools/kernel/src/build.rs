@@ -19,7 +19,7 @@ use crate::stage::Stage;
 use crate::{Configuration, KernelError};
 
 /// Raised when this program changes what it makes of the same inputs.
-const RECIPE: &str = "1";
+const RECIPE: &str = "2";
 
 /// What is wanted.
 pub struct Request<'a> {
@@ -56,6 +56,8 @@ impl Kernel {
 /// Says what is missing or wrong, and the cure; nothing half-built stays.
 pub fn build(request: &Request) -> Result<Kernel, KernelError> {
     let Request { workspace, out, configuration, progress } = *request;
+    // The tools run in folders of their own.
+    let out = &std::path::absolute(out).context("cannot find", out)?;
     let source = Source::obtain(workspace, progress)?;
     let series = Series::read(workspace)?;
     check_numbers_are_there(workspace)?;

@@ -42,16 +42,27 @@ const C_FLAGS: [&str; 17] = [
 
 /// The C tools, set up for one source tree and one configuration.
 pub(crate) struct Compiler {
+    root: PathBuf,
     tree: PathBuf,
     generated: PathBuf,
     configuration: Configuration,
 }
 
 impl Compiler {
-    /// `tree` is the patched source, `generated` the folder for headers made
-    /// from it.
-    pub fn new(tree: &Path, generated: &Path, configuration: Configuration) -> Self {
-        Self { tree: tree.to_owned(), generated: generated.to_owned(), configuration }
+    /// Under `root` is everything: in `tree` the patched source, in `generated`
+    /// the headers made from it.
+    pub fn new(root: &Path, tree: &Path, generated: &Path, configuration: Configuration) -> Self {
+        Self {
+            root: root.to_owned(),
+            tree: tree.to_owned(),
+            generated: generated.to_owned(),
+            configuration,
+        }
+    }
+
+    /// The current folder is in the debug information too.
+    fn gcc(&self) -> Program {
+        Program::gcc().current_dir(&self.root)
     }
 
     /// Macros and header folders.
@@ -67,12 +78,10 @@ impl Compiler {
             flags.push(folder.into());
         }
         // Debug information must not depend on where the build ran.
-        for folder in [&self.tree, &self.generated] {
-            let mut flag = OsString::from("-ffile-prefix-map=");
-            flag.push(folder);
-            flag.push("=seL4");
-            flags.push(flag);
-        }
+        let mut map = OsString::from("-ffile-prefix-map=");
+        map.push(&self.root);
+        map.push("=.");
+        flags.push(map);
         flags
     }
 
@@ -87,7 +96,8 @@ impl Compiler {
 
     /// Compiles C to assembly with the debug calls' names defined.
     pub fn probe(&self, source: &Path) -> Result<String, KernelError> {
-        let assembly = Program::gcc()
+        let assembly = self
+            .gcc()
             .args(C_FLAGS)
             .arg("-mno-red-zone")
             .args(self.preprocessing())
@@ -99,7 +109,7 @@ impl Compiler {
 
     /// Compiles the kernel's C.
     pub fn c(&self, source: &Path, object: &Path) -> Result<(), KernelError> {
-        Program::gcc()
+        self.gcc()
             .args(C_FLAGS)
             .arg("-mno-red-zone")
             .args(self.preprocessing())
@@ -113,7 +123,7 @@ impl Compiler {
 
     /// Assembles one of the kernel's files.
     pub fn assembly(&self, file: &str, object: &Path) -> Result<(), KernelError> {
-        Program::gcc()
+        self.gcc()
             .args(["-m64", "-D__ASSEMBLER__"])
             .args(self.preprocessing())
             .arg("-c")
@@ -131,7 +141,7 @@ impl Compiler {
         script: &Path,
         kernel: &Path,
     ) -> Result<(), KernelError> {
-        Program::gcc()
+        self.gcc()
             .args(["-m64", "-O2", "-nostdlib", "-static", "-no-pie"])
             .args(["-Wl,--build-id=none", "-Wl,-n", "-T"])
             .arg(script)

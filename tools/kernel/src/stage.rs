@@ -39,7 +39,7 @@ impl Stage {
         headers::write(&interface, &generated)?;
 
         let scratch = dir.join("scratch");
-        let compiler = Compiler::new(&tree, &generated, configuration);
+        let compiler = Compiler::new(dir, &tree, &generated, configuration);
         bitfields::generate(dir, &generated, &scratch, &compiler)?;
         Ok(Self { tree, scratch, interface, compiler })
     }

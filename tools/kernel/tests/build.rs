@@ -54,6 +54,12 @@ fn a_release_kernel_is_built_once_and_then_found() {
     let again = build(&request).unwrap_or_else(|error| panic!("{error}"));
     assert!(again.cached);
     assert_eq!(again.elf32, kernel.elf32);
+    let elsewhere = out.path().join("another/folder");
+    let same = build(&Request { out: &elsewhere, ..request }).unwrap_or_else(|e| panic!("{e}"));
+    assert!(!same.cached);
+    assert!(std::fs::read(&same.elf).unwrap() == elf, "the kernel depends on where it is built");
+    std::fs::remove_dir_all(out.path().join("another")).unwrap();
+
     let left: Vec<_> = std::fs::read_dir(out.path()).unwrap().collect();
     assert_eq!(left.len(), 1, "only the kernel's own folder stays: {left:?}");
 }
