@@ -10,12 +10,8 @@
 #[cfg(test)]
 mod tests;
 
-use super::pio;
-use crate::devices::request::Request;
-use crate::emulate::{MmioBus, PortBus};
 use crate::layout::numbers as n;
-use crate::outside::Outside;
-use crate::types::{Gpa, Port, Ticks, Width};
+use crate::types::{Gpa, Ticks, Width};
 use crate::vm::Devices;
 
 /// What an address leads to, and the offset in its page.
@@ -62,38 +58,5 @@ pub fn write(devices: &mut Devices, gpa: Gpa, width: Width, value: u64, now: Tic
             devices.interrupts.lapic_write(offset, width, value, now);
         }
         None => devices.unclaimed_addresses = devices.unclaimed_addresses.wrapping_add(1),
-    }
-}
-
-/// Both kinds of bus, for an instruction that the emulator completes.
-pub struct Buses<'a, O> {
-    /// The devices.
-    pub devices: &'a mut Devices,
-    /// Beyond them.
-    pub outside: &'a mut O,
-    /// The time of the exit: one for the whole instruction.
-    pub now: Ticks,
-    /// The first thing that a device asked of the machine meanwhile.
-    pub request: Option<Request>,
-}
-
-impl<O: Outside> MmioBus for Buses<'_, O> {
-    fn read(&mut self, gpa: Gpa, width: Width) -> u64 {
-        read(self.devices, gpa, width, self.now)
-    }
-
-    fn write(&mut self, gpa: Gpa, width: Width, value: u64) {
-        write(self.devices, gpa, width, value, self.now);
-    }
-}
-
-impl<O: Outside> PortBus for Buses<'_, O> {
-    fn port_read(&mut self, port: Port, width: Width) -> u32 {
-        pio::read(self.devices, port, width, self.now, self.outside)
-    }
-
-    fn port_write(&mut self, port: Port, width: Width, value: u32) {
-        let request = pio::write(self.devices, port, width, value, self.now, self.outside);
-        self.request = self.request.or(request);
     }
 }

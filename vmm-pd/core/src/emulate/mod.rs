@@ -24,7 +24,6 @@ pub use retire::retire;
 
 use crate::cpu::{Cpu, Exception, SegmentRegister, StateField};
 use crate::decode::{self, CodeSize, MAX_LENGTH, ShortMove, Undecodable};
-use crate::exit::EptViolation;
 use crate::memory::GuestMemory;
 use crate::types::{Gpa, Gva, Port, Width};
 use crate::walk::{Access, AccessKind, Fault, Paging, PhysicalBits};
@@ -60,18 +59,6 @@ pub struct Violation {
     /// Whether `gpa` is where an operand of the instruction is, rather than one
     /// of the guest's paging structures.
     pub operand: bool,
-}
-
-impl Violation {
-    /// What the exit says.
-    pub fn of(exit: &EptViolation) -> Violation {
-        let kind = match (exit.fetch, exit.write) {
-            (true, _) => AccessKind::Fetch,
-            (false, true) => AccessKind::Write,
-            (false, false) => AccessKind::Read,
-        };
-        Violation { gpa: exit.gpa, kind, operand: exit.linear_valid && exit.translated }
-    }
 }
 
 /// How far the instruction came.

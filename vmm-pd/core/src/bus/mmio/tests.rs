@@ -9,7 +9,6 @@ use crate::devices::rtc::Rtc;
 use crate::devices::uart::Uart;
 use crate::interrupts::Interrupts;
 use crate::layout::RamSize;
-use crate::outside::testing::FakeOutside;
 use crate::time::TscFrequency;
 
 const NOW: Ticks = Ticks(1);
@@ -86,14 +85,4 @@ fn the_pages_beside_the_apics_are_nothing() {
     for at in [n::IOAPIC - 4, n::IOAPIC_END, n::LAPIC - 4, n::LAPIC_END] {
         assert_eq!(dword(&mut d, at), 0xffff_ffff, "{at:#x}");
     }
-}
-
-#[test]
-fn a_ports_request_outlives_the_instruction() {
-    let (mut d, mut outside) = (devices(), FakeOutside::new());
-    let mut buses = Buses { devices: &mut d, outside: &mut outside, now: NOW, request: None };
-    buses.port_write(Port(n::DEBUG_EXIT_PORT), Width::Dword, 7);
-    buses.port_write(Port(n::DEBUG_EXIT_PORT), Width::Dword, 8);
-    assert_eq!(buses.request, Some(Request::Exit(7)), "the first counts");
-    assert_eq!(buses.port_read(Port(n::DEBUG_CONSOLE_PORT), Width::Byte), 0xe9);
 }
