@@ -1,2 +1,59 @@
-//! The bulkhead command.
-fn main() {}
+//! The `bulkhead` command: from a fresh checkout to a guest's shell, or to
+//! tested, in one step.
+//!
+//! It is glue: the kernel, the system description, guest images, boot images
+//! and the emulated machine each have a library of their own. Standard output
+//! carries what a guest prints (or what a command was asked to print),
+//! standard error everything else.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod docs;
+mod exit;
+mod run;
+mod setup;
+mod steps;
+mod test;
+mod ui;
+
+use std::{io, process::ExitCode};
+
+use clap::{CommandFactory, Parser};
+use miette::Result;
+
+use crate::{
+    cli::{Cli, Command},
+    steps::Steps,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let steps = Steps::default();
+    match dispatch(cli.command, &steps) {
+        Ok(code) => ExitCode::from(code),
+        Err(report) => {
+            steps.abandon();
+            eprintln!("{report:?}");
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+fn dispatch(command: Command, steps: &Steps) -> Result<u8> {
+    match command {
+        Command::Run(args) => commands::run(args, steps),
+        Command::Test(args) => test::test(&args, steps),
+        Command::Check { file } => commands::check(&file),
+        Command::Build(args) => commands::build(args, steps),
+        Command::Boot { image, memory, console, no_install } => {
+            commands::boot(&image, memory.mebibytes(), console, no_install, steps)
+        }
+        Command::Docs { check } => docs::docs(check, steps),
+        Command::Clean => commands::clean(steps),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "bulkhead", &mut io::stdout());
+            Ok(0)
+        }
+    }
+}

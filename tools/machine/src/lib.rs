@@ -12,12 +12,14 @@
 //! ```no_run
 //! use bulkhead_machine::{Config, Event, Machine};
 //!
-//! let machine = Machine::start(Config::new("system.iso", "target/bulkhead/logs"))?;
-//! while let Ok(event) = machine.events().recv() {
+//! let (sender, events) = std::sync::mpsc::channel();
+//! let config = Config::new("system.iso", "target/bulkhead/logs");
+//! let _machine = Machine::start(config, move |event| drop(sender.send(event)))?;
+//! for event in events {
 //!     match event {
 //!         Event::Console(bytes) => print!("{}", String::from_utf8_lossy(&bytes)),
 //!         Event::Status(line) => eprintln!("{line}"),
-//!         Event::Ended(_) => break,
+//!         Event::Ended(ending) => eprintln!("{ending}"),
 //!     }
 //! }
 //! # Ok::<(), bulkhead_machine::MachineError>(())

@@ -3,10 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        mpsc::{self, Receiver},
-    },
+    sync::{Arc, mpsc},
     thread::{self, JoinHandle},
 };
 
@@ -17,7 +14,7 @@ use crate::{
     config::{Config, DEBUGGER_COMMANDS, PROGRAM, REQUIRED, bochsrc, names},
     console::Console,
     frames::FrameReader,
-    supervisor::{Event, Inbox, Supervisor},
+    supervisor::{self, Event, Inbox, Supervisor},
 };
 
 /// Why a machine could not be started.
@@ -77,8 +74,8 @@ impl Keyboard {
 /// A running machine. Dropping it ends the emulator.
 pub struct Machine {
     inbox: Arc<Inbox>,
-    events: Receiver<Event>,
     supervisor: Option<JoinHandle<()>>,
+    process: u32,
     logs: Logs,
     // The supervisor must be gone before its directory: fields drop in order,
     // and `drop` joins it first.
@@ -86,12 +83,17 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Starts a machine.
+    /// Starts a machine. `on_event` is called with what happens, as it happens,
+    /// on a thread of the machine's own; [`Event::Ended`] is the last. It must
+    /// not block: while it does, nobody reads the serial ports.
     ///
     /// # Errors
     /// The emulator or the image is missing, or the host refuses a terminal, a
     /// pipe, a file or a process.
-    pub fn start(config: Config) -> Result<Machine, MachineError> {
+    pub fn start(
+        config: Config,
+        on_event: impl FnMut(Event) + Send + 'static,
+    ) -> Result<Machine, MachineError> {
         for (path, package) in REQUIRED {
             if !Path::new(path).exists() {
                 return Err(MachineError::NotInstalled { path, package });
@@ -113,28 +115,26 @@ impl Machine {
         let status = lay_out(directory.path(), &config, &console, &image, &logs)
             .map_err(host("prepare the emulator's files"))?;
         let (inbox, wake) = Inbox::new().map_err(host("create a pipe"))?;
-        let (sender, events) = mpsc::channel();
         let supervisor = Supervisor {
             console,
             status,
             inbox: Arc::clone(&inbox),
             wake,
-            events: sender,
+            on_event,
             frames: FrameReader::new(),
         };
-        let thread = spawn(supervisor, directory.path().to_owned())?;
-        Ok(Machine { inbox, events, supervisor: Some(thread), logs, _directory: directory })
-    }
-
-    /// What happens, as it happens. [`Event::Ended`] is the last. The channel
-    /// grows while nobody reads, by at most what three serial lines carry.
-    pub fn events(&self) -> &Receiver<Event> {
-        &self.events
+        let (thread, process) = spawn(supervisor, directory.path().to_owned())?;
+        Ok(Machine { inbox, supervisor: Some(thread), process, logs, _directory: directory })
     }
 
     /// Where keys go in.
     pub fn keyboard(&self) -> Keyboard {
         Keyboard(Arc::clone(&self.inbox))
+    }
+
+    /// The emulator's process, for people: to signal it would be wrong.
+    pub fn process_id(&self) -> u32 {
+        self.process
     }
 
     /// Where the logs are.
@@ -183,14 +183,17 @@ fn lay_out(
 }
 
 /// Starts the supervisor's thread and, in it, the emulator.
-fn spawn(supervisor: Supervisor, directory: PathBuf) -> Result<JoinHandle<()>, MachineError> {
+fn spawn(
+    supervisor: Supervisor<impl FnMut(Event) + Send + 'static>,
+    directory: PathBuf,
+) -> Result<(JoinHandle<()>, u32), MachineError> {
     let (started, outcome) = mpsc::channel();
     let thread = thread::Builder::new()
         .name("machine".into())
-        .spawn(move || match Supervisor::spawn(&directory) {
+        .spawn(move || match supervisor::start(&directory) {
             Ok((child, output)) => {
                 // The starter waits for this message.
-                let _ = started.send(Ok(()));
+                let _ = started.send(Ok(child.id()));
                 supervisor.run(child, output);
             }
             Err(error) => {
@@ -199,7 +202,7 @@ fn spawn(supervisor: Supervisor, directory: PathBuf) -> Result<JoinHandle<()>, M
         })
         .map_err(host("start a thread"))?;
     match outcome.recv() {
-        Ok(Ok(())) => Ok(thread),
+        Ok(Ok(process)) => Ok((thread, process)),
         Ok(Err(error)) => Err(host("start setpriv, which starts the emulator")(error)),
         Err(_) => Err(host("start the emulator")(io::Error::other(format!(
             "the thread that starts {PROGRAM} panicked"

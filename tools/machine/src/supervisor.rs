@@ -7,6 +7,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     io::{self, PipeReader, PipeWriter, Read, Write},
     os::{
         fd::{AsFd, OwnedFd},
@@ -14,7 +15,7 @@ use std::{
     },
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc::Sender},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -42,13 +43,18 @@ pub enum Event {
 pub enum Ending {
     /// Its owner ended it.
     Killed,
-    /// It ended by itself: the machine was switched off, or a fatal condition
-    /// such as a triple fault of the host kernel.
-    Exited {
-        /// Exit status or signal.
-        status: ExitStatus,
-        /// The last it said on its standard output and error.
-        output: String,
+    /// The machine switched itself off (ACPI soft-off).
+    PoweredOff {
+        /// Emulated instructions since power-on.
+        ticks: Option<u64>,
+    },
+    /// It gave up, for example at a triple fault of the machine's own
+    /// processor, or because its files are not as it expects.
+    Failed {
+        /// Why, in the emulator's words, or the last of what it said.
+        why: String,
+        /// Emulated instructions since power-on, if it came that far.
+        ticks: Option<u64>,
     },
     /// The emulator cannot be served any longer and was ended: the host
     /// refused an operation on its channels.
@@ -110,36 +116,36 @@ impl Inbox {
 /// Most of the emulator's own output that is kept, in bytes.
 const OUTPUT_KEPT: usize = 4096;
 
-pub(crate) struct Supervisor {
+/// Starts the emulator in `directory`; the pipe carries what it prints and
+/// closes when it ends.
+pub(crate) fn start(directory: &Path) -> io::Result<(Child, PipeReader)> {
+    let (output, writer) = io::pipe()?;
+    let child = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--", PROGRAM, "-q"])
+        .args(["-f", names::CONFIGURATION, "-rc", names::COMMANDS])
+        .current_dir(directory)
+        .process_group(0)
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .env("TERM", "vt100")
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone()?)
+        .stderr(writer)
+        .spawn()?;
+    Ok((child, output))
+}
+
+pub(crate) struct Supervisor<F> {
     pub console: Console,
     pub status: OwnedFd,
     pub inbox: Arc<Inbox>,
     pub wake: PipeReader,
-    pub events: Sender<Event>,
+    pub on_event: F,
     pub frames: FrameReader,
 }
 
-impl Supervisor {
-    /// Starts the emulator in `directory`; the pipe carries what it prints and
-    /// closes when it ends.
-    pub fn spawn(directory: &Path) -> io::Result<(Child, PipeReader)> {
-        let (output, writer) = io::pipe()?;
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--", PROGRAM, "-q"])
-            .args(["-f", names::CONFIGURATION, "-rc", names::COMMANDS])
-            .current_dir(directory)
-            .process_group(0)
-            .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-            .env("TERM", "vt100")
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null())
-            .stdout(writer.try_clone()?)
-            .stderr(writer)
-            .spawn()?;
-        Ok((child, output))
-    }
-
+impl<F: FnMut(Event)> Supervisor<F> {
     /// Serves the emulator until its end, then says how it ended.
     pub fn run(mut self, mut child: Child, mut output: PipeReader) {
         let mut said = VecDeque::new();
@@ -154,10 +160,10 @@ impl Supervisor {
         let _ = self.read_status();
         let ending = match (served, status) {
             (Ok(Stop::Killed), _) => Ending::Killed,
-            (Ok(Stop::Ended), Ok(status)) => Ending::Exited { status, output: tail(&mut said) },
+            (Ok(Stop::Ended), Ok(status)) => explain(status, said.make_contiguous()),
             (Ok(Stop::Ended), Err(error)) | (Err(error), _) => Ending::Lost(error.to_string()),
         };
-        self.send(Event::Ended(ending));
+        (self.on_event)(Event::Ended(ending));
     }
 
     fn serve(&mut self, output: &mut PipeReader, said: &mut VecDeque<u8>) -> io::Result<Stop> {
@@ -210,16 +216,16 @@ impl Supervisor {
         }
     }
 
-    fn read_console(&self) -> io::Result<()> {
-        read_all(&self.console.near, |bytes| self.send(Event::Console(bytes.to_vec())))
+    fn read_console(&mut self) -> io::Result<()> {
+        let on_event = &mut self.on_event;
+        read_all(&self.console.near, |bytes| on_event(Event::Console(bytes.to_vec())))
     }
 
     fn read_status(&mut self) -> io::Result<()> {
-        let (frames, events) = (&mut self.frames, &self.events);
+        let (frames, on_event) = (&mut self.frames, &mut self.on_event);
         read_all(&self.status, |bytes| {
             for text in frames.push(bytes) {
-                // See `send` for why a failure is no matter.
-                let _ = events.send(Event::Status(Status::parse(&text)));
+                on_event(Event::Status(Status::parse(&text)));
             }
         })
     }
@@ -233,12 +239,6 @@ impl Supervisor {
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
-    }
-
-    fn send(&self, event: Event) {
-        // Fails only when the owner no longer listens; it will ask for the
-        // end, and until then the channels must be emptied all the same.
-        let _ = self.events.send(event);
     }
 }
 
@@ -260,20 +260,76 @@ fn read_all(fd: impl AsFd, mut take: impl FnMut(&[u8])) -> io::Result<()> {
     }
 }
 
-fn tail(said: &mut VecDeque<u8>) -> String {
-    String::from_utf8_lossy(said.make_contiguous()).into_owned()
+/// What Bochs prints before the line that says why it ends.
+const FAREWELL: &str = "Bochs is exiting with the following message:\n";
+
+/// How it puts that the machine was switched off.
+const SOFT_OFF: &str = "ACPI control: soft power off";
+
+/// Reads the emulator's last words. The exit status is 1 for every kind of
+/// end, so only the words tell.
+fn explain(status: ExitStatus, said: &[u8]) -> Ending {
+    let said = String::from_utf8_lossy(said);
+    if let Some(signal) = status.signal() {
+        return Ending::Failed { why: format!("killed by signal {signal}"), ticks: None };
+    }
+    let Some((_, words)) = said.rsplit_once(FAREWELL) else {
+        let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+        let last = lines[lines.len().saturating_sub(4)..].join("\n");
+        return Ending::Failed { why: last, ticks: None };
+    };
+    // After the message the debugger shows where it stopped: `(0).[TICKS] ...`.
+    let ticks =
+        words.lines().find_map(|line| line.strip_prefix("(0).[")?.split_once(']')?.0.parse().ok());
+    let message = words.lines().next().unwrap_or_default().trim();
+    if message.contains(SOFT_OFF) {
+        Ending::PoweredOff { ticks }
+    } else {
+        Ending::Failed { why: message.to_owned(), ticks }
+    }
 }
 
-impl std::fmt::Display for Ending {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Ending::Killed => f.write_str("the emulator was ended"),
-            Ending::Exited { status, .. } => match (status.code(), status.signal()) {
-                (_, Some(signal)) => write!(f, "the emulator was killed by signal {signal}"),
-                (Some(code), None) => write!(f, "the emulator ended by itself (status {code})"),
-                (None, None) => f.write_str("the emulator ended by itself"),
-            },
+            Ending::PoweredOff { .. } => f.write_str("the machine switched itself off"),
+            Ending::Failed { why, .. } => write!(f, "the emulator gave up: {why}"),
             Ending::Lost(why) => write!(f, "the emulator could not be served: {why}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: &str = "========================================================================";
+
+    fn ended(message: &str) -> Ending {
+        let said = format!(
+            "{RULE}\nNext at t=0\n(0) [0x0000fffffff0] f000:fff0 (unk. ctxt): jmpf 0xf000:e05b\n\
+             {RULE}\nBochs is exiting with the following message:\n{message}\n{RULE}\n\
+             (0).[1139875443] [0x00003ffd1681] 0008:000000003ffd1681 (unk. ctxt): out dx, ax\n"
+        );
+        explain(ExitStatus::from_raw(1 << 8), said.as_bytes())
+    }
+
+    #[test]
+    fn switching_off_is_told_from_giving_up() {
+        let ticks = Some(1_139_875_443);
+        assert_eq!(ended("[ACPI  ] ACPI control: soft power off"), Ending::PoweredOff { ticks });
+        let why = "[CPU0  ] 3rd (13) exception with no resolution".to_owned();
+        assert_eq!(ended(&why), Ending::Failed { why, ticks });
+    }
+
+    #[test]
+    fn an_emulator_that_does_not_come_up_is_quoted() {
+        let said = b"\n\nbochs: cannot open shared object file\n";
+        let Ending::Failed { why, ticks: None } = explain(ExitStatus::from_raw(1 << 8), said)
+        else {
+            panic!("not a failure");
+        };
+        assert_eq!(why, "bochs: cannot open shared object file");
     }
 }

@@ -1,0 +1,252 @@
+//! Compiles the protection domains and the initial task: freestanding, static
+//! programs for the seL4 host, each laid out by a linker script.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    fs,
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use bulkhead_progress::Progress;
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::{
+    Profile, Workspace,
+    files::{FileError, file, fingerprint, replace},
+};
+
+/// The target whose prebuilt `core` and `alloc` every toolchain for this host
+/// has. Nothing of its operating system is used.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The VMM's package. Those of devices are named as their folders are.
+const VMM: &str = "vmm";
+
+/// The initial task's package.
+const ROOT_TASK: &str = "root-task";
+
+/// Where the linker scripts are, from the top of the checkout.
+const DOMAIN_SCRIPT: &str = "lib/sel4-microkit/pd.ld";
+const ROOT_TASK_SCRIPT: &str = "lib/sel4-root-task/root.ld";
+
+/// Compiler flags besides the linker script. Frame pointers are kept because
+/// the monitor walks them when a domain faults.
+const FLAGS: &[&str] = &[
+    "-Crelocation-model=static",
+    "-Ccode-model=small",
+    "-Cforce-frame-pointers=yes",
+    "-Clink-arg=-nostartfiles",
+    "-Clink-arg=-nostdlib",
+    "-Clink-arg=-static",
+    "-Clink-arg=-no-pie",
+    "-Clink-arg=-Wl,--build-id=none",
+    "-Clink-arg=-Wl,-z,norelro",
+    "-Clink-arg=-Wl,-z,max-page-size=0x1000",
+    "-Clink-arg=-Wl,--no-warn-rwx-segments",
+];
+
+/// Why the protection domains could not be built.
+#[derive(Debug, Error, Diagnostic)]
+pub enum DomainsError {
+    /// Cargo cannot be called.
+    #[error("cannot start {program:?}")]
+    Start {
+        /// What was called.
+        program: OsString,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The compiler found errors, and has printed them.
+    #[error("the protection domains do not compile")]
+    #[diagnostic(help("the compiler says:\n{messages}"))]
+    Compile {
+        /// What it printed.
+        messages: String,
+    },
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    File(#[from] FileError),
+}
+
+/// The programs of a system.
+#[derive(Clone, Debug)]
+pub struct Domains {
+    /// The folder that holds `NAME.elf` for each domain.
+    pub folder: PathBuf,
+    /// The initial task.
+    pub root_task: PathBuf,
+    /// Whether nothing had changed.
+    pub cached: bool,
+}
+
+/// Builds them all.
+///
+/// # Errors
+/// Cargo cannot be called, the compiler finds errors, or files cannot be
+/// written.
+pub fn build_domains(
+    workspace: &Workspace,
+    profile: Profile,
+    progress: &dyn Progress,
+) -> Result<Domains, DomainsError> {
+    let folder = workspace.out.join(profile.name());
+    fs::create_dir_all(&folder).map_err(file("create", &folder))?;
+    let domains = domain_packages(workspace)?;
+    progress.begin(&format!("protection domains ({})", profile.name()), None);
+    let mut changed = 0;
+    for (packages, script) in
+        [(&domains[..], DOMAIN_SCRIPT), (&[ROOT_TASK.to_owned()][..], ROOT_TASK_SCRIPT)]
+    {
+        compile(workspace, profile, packages, script, progress)?;
+        for package in packages {
+            let built = target_folder(workspace).join(TARGET).join(profile.cargo()).join(package);
+            let wanted = folder.join(elf_name(package));
+            changed += usize::from(publish(&built, &wanted)?);
+        }
+    }
+    let cached = changed == 0;
+    progress.end(if cached { "cached" } else { "built" });
+    Ok(Domains { root_task: folder.join(elf_name(ROOT_TASK)), folder, cached })
+}
+
+/// Every package with a protection domain in it, in the order of their names.
+fn domain_packages(workspace: &Workspace) -> Result<Vec<String>, DomainsError> {
+    let devices = workspace.root.join("device-pds");
+    let mut packages = vec![VMM.to_owned()];
+    for entry in fs::read_dir(&devices).map_err(file("list", &devices))? {
+        let entry = entry.map_err(file("list", &devices))?;
+        if entry.path().join("Cargo.toml").is_file() {
+            packages.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    packages.sort();
+    Ok(packages)
+}
+
+/// Every package that is a freestanding program: none has tests, and none can
+/// be linked for the host.
+///
+/// # Errors
+/// The checkout cannot be read.
+pub fn freestanding_packages(workspace: &Workspace) -> Result<Vec<String>, DomainsError> {
+    let mut packages = domain_packages(workspace)?;
+    packages.push(ROOT_TASK.to_owned());
+    Ok(packages)
+}
+
+/// What a system description calls a package's program.
+fn elf_name(package: &str) -> String {
+    format!("{}.elf", package.replace('-', "_"))
+}
+
+fn target_folder(workspace: &Workspace) -> PathBuf {
+    workspace.root.join("target/pd")
+}
+
+fn compile(
+    workspace: &Workspace,
+    profile: Profile,
+    packages: &[String],
+    script: &str,
+    progress: &dyn Progress,
+) -> Result<(), DomainsError> {
+    let script = pin_script(workspace, script)?;
+    let mut flags: OsString = FLAGS.join("\u{1f}").into();
+    flags.push("\u{1f}-Clink-arg=-Wl,-T,");
+    flags.push(&script);
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(&cargo);
+    command
+        .current_dir(&workspace.root)
+        .args(["build", "--quiet", "--target", TARGET, "--profile", profile.cargo()])
+        .arg("--target-dir")
+        .arg(target_folder(workspace))
+        .args(packages.iter().flat_map(|package| ["-p", package]))
+        // Encoded, so that a checkout's path may hold spaces; it goes before
+        // the user's RUSTFLAGS, which are for other programs.
+        .env("CARGO_ENCODED_RUSTFLAGS", &flags)
+        .env_remove("RUSTFLAGS")
+        .stdin(Stdio::null());
+    if io::stderr().is_terminal() {
+        command.env("CARGO_TERM_COLOR", "always");
+    }
+    let output =
+        command.output().map_err(|source| DomainsError::Start { program: cargo, source })?;
+    let messages = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
+    if !output.status.success() {
+        return Err(DomainsError::Compile { messages });
+    }
+    if !messages.is_empty() {
+        progress.note(&messages);
+    }
+    Ok(())
+}
+
+/// Copies a linker script to a name that depends on its text. Cargo does not
+/// look into linker scripts; but it does see that a flag has changed.
+fn pin_script(workspace: &Workspace, script: &str) -> Result<PathBuf, DomainsError> {
+    let source = workspace.root.join(script);
+    let text = fs::read(&source).map_err(file("read", &source))?;
+    let folder = workspace.out.join("ld");
+    fs::create_dir_all(&folder).map_err(file("create", &folder))?;
+    let stem = source.file_stem().unwrap_or(OsStr::new("script")).to_string_lossy();
+    let pinned = folder.join(format!("{stem}-{:016x}.ld", fingerprint(&text)));
+    if !pinned.exists() {
+        replace(&pinned, &text)?;
+    }
+    Ok(pinned)
+}
+
+/// Puts a program under its final name, if it differs from what is there;
+/// returns whether it did. An unchanged file keeps its time, so that what is
+/// made from it stays valid.
+fn publish(built: &Path, wanted: &Path) -> Result<bool, DomainsError> {
+    let new = fs::read(built).map_err(file("read", built))?;
+    if fs::read(wanted).is_ok_and(|old| old == new) {
+        return Ok(false);
+    }
+    replace(wanted, &new)?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unchanged_program_keeps_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (built, wanted) = (folder.path().join("a"), folder.path().join("a.elf"));
+        fs::write(&built, b"one").unwrap();
+        assert!(publish(&built, &wanted).unwrap());
+        assert!(!publish(&built, &wanted).unwrap());
+        fs::write(&built, b"two").unwrap();
+        assert!(publish(&built, &wanted).unwrap());
+        assert_eq!(fs::read(&wanted).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left over");
+    }
+
+    #[test]
+    fn a_script_with_another_text_has_another_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let workspace =
+            Workspace { root: folder.path().into(), out: folder.path().join("target/bulkhead") };
+        fs::write(folder.path().join("x.ld"), "a").unwrap();
+        let first = pin_script(&workspace, "x.ld").unwrap();
+        assert_eq!(pin_script(&workspace, "x.ld").unwrap(), first);
+        fs::write(folder.path().join("x.ld"), "b").unwrap();
+        assert_ne!(pin_script(&workspace, "x.ld").unwrap(), first);
+    }
+
+    #[test]
+    fn programs_are_named_as_descriptions_name_them() {
+        assert_eq!(elf_name("serial-driver"), "serial_driver.elf");
+        assert_eq!(elf_name("vmm"), "vmm.elf");
+    }
+}

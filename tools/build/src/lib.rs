@@ -1,0 +1,25 @@
+//! From a checkout to a boot image: the order of the steps, what each needs
+//! from the one before, and what is kept between runs.
+//!
+//! The steps themselves are other libraries' work. Everything that is built
+//! goes to `target/bulkhead`; a step writes to a temporary name and renames, so
+//! that an interrupted one leaves nothing half-written.
+//!
+//! What surprises: cargo is called from a program that cargo started. Its own
+//! lock is free by then, and protection domains have a target folder of their
+//! own, because their compiler flags would otherwise evict everything else.
+#![forbid(unsafe_code)]
+
+mod domains;
+mod files;
+mod overrides;
+mod profile;
+mod system;
+mod workspace;
+
+pub use domains::{Domains, DomainsError, build_domains, freestanding_packages};
+pub use files::FileError;
+pub use overrides::{GuestOverrides, OverrideError, Overrides};
+pub use profile::Profile;
+pub use system::{Built, Guest, Request, build_system};
+pub use workspace::{BuildLock, Workspace, WorkspaceError};

@@ -1,0 +1,387 @@
+//! From a system description to a boot image.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use bulkhead_image::Payload;
+use bulkhead_machine::{DEFAULT_MEMORY, Mebibytes};
+use bulkhead_progress::Progress;
+use bulkhead_sdf::{
+    Board, NotBuilt, Prefill, Problem, SearchPath, Source, System, compile,
+    configuration::{self, Configuration, Content},
+    parse,
+};
+use miette::{Context, IntoDiagnostic, Result};
+
+use crate::{
+    Domains, Overrides, Profile, Workspace, build_domains,
+    files::{Hashing, file, fingerprint, replace},
+};
+
+/// Where the kernel prints: its debug console is COM3, so that guests and
+/// status lines have the first two ports for themselves.
+const KERNEL_COMMAND_LINE: &str = "console_port=0x3e8 debug_port=0x3e8";
+
+/// Memory besides what the description asks for: the boot loader and its
+/// unpacked modules, the kernel, the initial task, page tables.
+const OVERHEAD: u64 = 96 << 20;
+
+/// Machines grow by whole steps of this.
+const MEMORY_STEP: u64 = 256 << 20;
+
+/// Derived systems (other memory, other kernel, ...) that are kept.
+const DERIVED_KEPT: usize = 8;
+
+/// What is wanted.
+pub struct Request<'a> {
+    /// The checkout.
+    pub workspace: &'a Workspace,
+    /// The description; `None` is the default system.
+    pub description: Option<&'a Path>,
+    /// How to build.
+    pub profile: Profile,
+    /// Changes to its guests.
+    pub overrides: Overrides,
+    /// Hears what is being done.
+    pub progress: &'a dyn Progress,
+}
+
+/// A guest of a system, under the names that status lines use.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Guest {
+    /// The guest.
+    pub name: String,
+    /// Its VMM's protection domain.
+    pub pd: String,
+}
+
+/// A system, ready to boot.
+#[derive(Debug)]
+pub struct Built {
+    /// The boot image.
+    pub image: PathBuf,
+    /// The kernel, for a debugger.
+    pub kernel: PathBuf,
+    /// The protection domains' programs, for a debugger.
+    pub domains: PathBuf,
+    /// Its guests, in the order in which the console selects them.
+    pub guests: Vec<Guest>,
+    /// What the machine needs.
+    pub memory: Mebibytes,
+    /// What was noted about the description.
+    pub warnings: Vec<Problem>,
+}
+
+/// Builds a system, or finds it built. Takes the build lock meanwhile.
+///
+/// # Errors
+/// Any step's, with its cause and cure.
+pub fn build_system(request: Request<'_>) -> Result<Built> {
+    let Request { workspace, description, profile, overrides, progress } = request;
+    let overrides = overrides.resolve()?;
+    let default = workspace.root.join("system.xml");
+    let description = description.unwrap_or(&default);
+    // Wrong descriptions are told before anything long begins.
+    let draft = Draft::read(description, overrides)?;
+
+    let _lock = workspace.lock(progress)?;
+    let kernel = bulkhead_kernel::build(&bulkhead_kernel::Request {
+        workspace: &workspace.root,
+        out: &workspace.out.join("kernel"),
+        configuration: profile.kernel(),
+        progress,
+    })?;
+    if kernel.cached {
+        progress.begin(&format!("seL4 kernel ({})", profile.name()), None);
+        progress.end("cached");
+    }
+    let domains = build_domains(workspace, profile, progress)?;
+    prepare_guests(workspace, &draft, progress)?;
+
+    let folder = draft.folder(workspace, profile)?;
+    let system = draft.realise(&folder, &domains, workspace)?;
+    let image = make_image(&system, &folder, &kernel, &domains, workspace, progress)?;
+    Ok(Built {
+        image,
+        kernel: kernel.elf,
+        domains: domains.folder,
+        guests: guests(&system.system, &system.configuration),
+        memory: system.memory,
+        warnings: system.warnings,
+    })
+}
+
+/// A description and configuration with the changes in them; files that they
+/// name need not be built yet.
+struct Draft {
+    /// Name of the description's file, without its ending.
+    stem: String,
+    text: String,
+    name: String,
+    configuration: Configuration,
+    overrides: Overrides,
+    /// Files that the description names.
+    files: BTreeSet<String>,
+}
+
+impl Draft {
+    fn read(description: &Path, overrides: Overrides) -> Result<Draft> {
+        let source = Source::read(description)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("cannot read {}", description.display()))?;
+        let mut configuration = configuration::load(&configuration::path_beside(description))?;
+        // The machine grows with the system, so its memory is no limit here.
+        let board = Board { memory: None, ..Board::bochs() };
+        let system = parse(&source, &board, &NotBuilt)?.system;
+        configuration::check(&system, &configuration)?;
+        let (text, name) = if overrides.is_empty() {
+            (source.text().to_owned(), source.name().to_owned())
+        } else {
+            let text = overrides.apply(&system, &mut configuration)?;
+            (text, format!("{} (as changed by options)", source.name()))
+        };
+        let derived = parse(&Source::new(&name, text.as_str()), &board, &NotBuilt)?.system;
+        let files = derived.regions.iter().filter_map(|region| match &region.prefill {
+            Some(Prefill::File { path, .. }) => Some(path.value.clone()),
+            Some(Prefill::Bootinfo(_)) | None => None,
+        });
+        let stem = description.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Draft { stem, text, name, configuration, overrides, files: files.collect() })
+    }
+
+    /// Where it is built. A derived system has a folder of its own, so that
+    /// what one run boots is not replaced by another.
+    fn folder(&self, workspace: &Workspace, profile: Profile) -> Result<PathBuf> {
+        let systems = workspace.out.join(profile.name()).join("systems");
+        let folder = if self.overrides.is_empty() {
+            systems.join(&self.stem)
+        } else {
+            let derived = systems.join("derived");
+            let mut made_of = self.text.clone();
+            for section in self.configuration.sections.values() {
+                made_of += &format!("{:?}", section.content);
+            }
+            let folder =
+                derived.join(format!("{}-{:016x}", self.stem, fingerprint(made_of.as_bytes())));
+            forget_oldest(&derived, &folder);
+            folder
+        };
+        fs::create_dir_all(&folder)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("cannot create {}", folder.display()))?;
+        Ok(folder)
+    }
+
+    /// Holds it to every rule, now with all the files that it names.
+    fn realise(
+        mut self,
+        folder: &Path,
+        domains: &Domains,
+        workspace: &Workspace,
+    ) -> Result<Realised> {
+        for (name, section) in &self.configuration.sections {
+            let bytes = section.encode().into_diagnostic()?;
+            let path = folder.join(configuration::file_name(name));
+            // Unchanged files keep their time: it is part of the image's key.
+            if fs::read(&path).ok().as_ref() != Some(&bytes) {
+                replace(&path, &bytes)?;
+            }
+        }
+        let files =
+            SearchPath::new([folder.to_owned(), domains.folder.clone(), workspace.out.clone()]);
+        let source = Source::new(&self.name, std::mem::take(&mut self.text));
+        let mut board = Board { memory: None, ..Board::bochs() };
+        let memory = machine_memory(&parse(&source, &board, &files)?.system);
+        board.memory = Some(u64::from(memory.0) << 20);
+        let parsed = parse(&source, &board, &files)?;
+        Ok(Realised {
+            system: parsed.system,
+            configuration: self.configuration,
+            files,
+            memory,
+            warnings: parsed.warnings,
+        })
+    }
+}
+
+/// A description whose files are all built.
+struct Realised {
+    system: System,
+    configuration: Configuration,
+    files: SearchPath,
+    memory: Mebibytes,
+    warnings: Vec<Problem>,
+}
+
+/// Makes the guests' images that the description names.
+fn prepare_guests(workspace: &Workspace, draft: &Draft, progress: &dyn Progress) -> Result<()> {
+    let request =
+        bulkhead_guest::Request { workspace: &workspace.root, out: &workspace.out, progress };
+    if draft.files.contains("linux.elf") || draft.files.contains("initramfs.cpio") {
+        bulkhead_guest::linux(&request).into_diagnostic()?;
+    }
+    Ok(())
+}
+
+/// How much memory the machine needs: all regions, and the boot image once
+/// more while it is unpacked.
+fn machine_memory(system: &System) -> Mebibytes {
+    let own = system.regions.iter().filter(|region| region.phys_addr.is_none());
+    let needed: u64 = own
+        .map(|region| {
+            let copies = if region.prefill.is_some() { 2 } else { 1 };
+            region.least_bytes().saturating_mul(copies)
+        })
+        .fold(OVERHEAD, u64::saturating_add);
+    let default = u64::from(DEFAULT_MEMORY.0) << 20;
+    if needed <= default {
+        return DEFAULT_MEMORY;
+    }
+    let steps = needed.div_ceil(MEMORY_STEP);
+    // What does not fit here is far beyond what the description's own check
+    // of the machine's memory lets pass.
+    Mebibytes(u32::try_from(steps.saturating_mul(MEMORY_STEP >> 20)).unwrap_or(u32::MAX))
+}
+
+/// Guests in the order of the serial virtualiser's clients, which is what the
+/// console selects by.
+fn guests(system: &System, configuration: &Configuration) -> Vec<Guest> {
+    let mut guests: Vec<Guest> = system
+        .domains
+        .iter()
+        .filter_map(|domain| {
+            let machine = domain.machine.as_ref()?;
+            Some(Guest { name: machine.name.value.clone(), pd: domain.name.value.clone() })
+        })
+        .collect();
+    let clients = configuration.sections.values().find_map(|section| match &section.content {
+        Content::SerialVirt(virt) => Some(&virt.clients),
+        Content::Vmm(_) | Content::Status(_) => None,
+    });
+    if let Some(clients) = clients {
+        guests.sort_by_key(|guest| clients.iter().position(|client| *client == *guest.name));
+    }
+    guests
+}
+
+/// Compiles the description and makes the image, unless it would be the same
+/// as the one that is there.
+///
+/// What decides is contents, not times: compiling reads everything once, which
+/// takes a fraction of a second, and it is making the image that takes long.
+fn make_image(
+    realised: &Realised,
+    folder: &Path,
+    kernel: &bulkhead_kernel::Kernel,
+    domains: &Domains,
+    workspace: &Workspace,
+    progress: &dyn Progress,
+) -> Result<PathBuf> {
+    let image = folder.join("system.iso");
+    let key_file = folder.join("system.key");
+    progress.begin("boot image", None);
+    let key = key(realised, kernel, domains, workspace)?;
+    if image.exists() && fs::read_to_string(&key_file).is_ok_and(|old| old == key) {
+        progress.end("cached");
+        return Ok(image);
+    }
+    // An old image is no longer what its key says from here on.
+    let _ = fs::remove_file(&key_file);
+    let payload = folder.join("payload.tmp");
+    let elf = folder.join("system.elf.tmp");
+    let result = write_image(realised, kernel, domains, &payload, &elf, &image);
+    // Large, and of no use any more; gone already if an early step failed.
+    let _ = fs::remove_file(&payload);
+    let _ = fs::remove_file(&elf);
+    let size = result?;
+    replace(&key_file, key.as_bytes())?;
+    progress.end(&format!("{} MiB", size.div_ceil(1 << 20)));
+    Ok(image)
+}
+
+fn write_image(
+    realised: &Realised,
+    kernel: &bulkhead_kernel::Kernel,
+    domains: &Domains,
+    payload: &Path,
+    elf: &Path,
+    image: &Path,
+) -> Result<u64> {
+    let compiled = {
+        let mut out = BufWriter::new(File::create(payload).map_err(file("create", payload))?);
+        let compiled = compile(&realised.system, &realised.files, &mut out)?;
+        out.flush().map_err(file("write", payload))?;
+        compiled
+    };
+    let root_task = fs::read(&domains.root_task).map_err(file("read", &domains.root_task))?;
+    let system = {
+        let mut out = BufWriter::new(File::create(elf).map_err(file("create", elf))?);
+        let mut source = File::open(payload).map_err(file("open", payload))?;
+        let payload = Payload { size: compiled.payload_size, source: &mut source };
+        let system = bulkhead_image::system_elf(&root_task, &compiled.spec, payload, &mut out)?;
+        out.flush().map_err(file("write", elf))?;
+        system
+    };
+    system.fits(u64::from(realised.memory.0) << 20)?;
+    bulkhead_image::iso(&kernel.elf32, elf, KERNEL_COMMAND_LINE, image)?;
+    Ok(system.file)
+}
+
+/// Everything that the image is made of, and the code that makes it.
+fn key(
+    realised: &Realised,
+    kernel: &bulkhead_kernel::Kernel,
+    domains: &Domains,
+    workspace: &Workspace,
+) -> Result<String> {
+    let mut payload = Hashing::default();
+    let compiled = compile(&realised.system, &realised.files, &mut payload)?;
+    let mut key = format!(
+        "{KERNEL_COMMAND_LINE}\n{:016x} {:016x}\n",
+        fingerprint(&compiled.spec),
+        payload.finish()
+    );
+    let mut files = vec![kernel.elf32.clone(), domains.root_task.clone()];
+    files.extend(maker(workspace)?);
+    for path in files {
+        let bytes = fs::read(&path).map_err(file("read", &path))?;
+        key += &format!("{:016x}\n", fingerprint(&bytes));
+    }
+    Ok(key)
+}
+
+/// The sources of the code that makes images, so that an image is made anew
+/// when that changes.
+fn maker(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+    let mut folders = vec![workspace.root.join("tools/image/src")];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).map_err(file("list", &folder))? {
+            let path = entry.map_err(file("list", &folder))?.path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Removes the derived systems that were not used for longest.
+fn forget_oldest(derived: &Path, keep: &Path) {
+    let Ok(entries) = fs::read_dir(derived) else { return };
+    let mut folders: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path != keep)
+        .map(|path| (path.metadata().and_then(|m| m.modified()).ok(), path))
+        .collect();
+    folders.sort();
+    let surplus = folders.len().saturating_sub(DERIVED_KEPT - 1);
+    for (_, path) in &folders[..surplus] {
+        // It is only disk space; the next run tries again.
+        let _ = fs::remove_dir_all(path);
+    }
+}

@@ -1,0 +1,206 @@
+//! The smaller commands, and what `run` and `build` have in common.
+
+use std::{fs, path::Path};
+
+use anstyle::Style;
+use bulkhead_build::{Built, GuestOverrides, Overrides, Profile, Request, Workspace, build_system};
+use bulkhead_progress::Progress;
+use bulkhead_sdf::{Board, NotBuilt, Problem, Problems, Source, System, configuration, parse};
+use miette::{IntoDiagnostic, Result, WrapErr};
+
+use crate::{
+    cli::{ConsoleArgs, RunArgs, SystemArgs},
+    run::{Named, Session},
+    setup,
+    steps::Steps,
+    ui::{self, BAD, CAUTION, FAINT, GOOD, NAME, cell},
+};
+
+/// Builds a system as the options say.
+fn built(args: SystemArgs, workspace: &Workspace, steps: &Steps) -> Result<Built> {
+    setup::system(steps, args.no_install)?;
+    let all = GuestOverrides {
+        kernel: args.kernel,
+        initrd: args.initrd,
+        append: args.append,
+        memory: args.memory.map(|memory| memory.0),
+    };
+    build_system(Request {
+        workspace,
+        description: args.system.as_deref(),
+        profile: if args.debug { Profile::Debug } else { Profile::Release },
+        overrides: Overrides { all, ..Overrides::default() },
+        progress: steps,
+    })
+}
+
+/// `run`: builds and boots.
+pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
+    let RunArgs { system, console } = args;
+    let workspace = Workspace::find()?;
+    let built = built(system, &workspace, steps)?;
+    let ConsoleArgs { timeout, log } = console;
+    let mut machine = bulkhead_machine::Config::new(built.image, workspace.out.join("logs/run"));
+    machine.memory = built.memory;
+    let named = |guest: bulkhead_build::Guest| Named { guest: guest.name, pd: guest.pd };
+    crate::run::run(Session {
+        machine,
+        guests: built.guests.into_iter().map(named).collect(),
+        wait_for_ready: true,
+        timeout,
+        transcript: log,
+    })
+}
+
+/// `boot`: any image, on the same machine.
+pub fn boot(
+    image: &Path,
+    memory: bulkhead_machine::Mebibytes,
+    console: ConsoleArgs,
+    no_install: bool,
+    steps: &Steps,
+) -> Result<u8> {
+    let workspace = Workspace::find()?;
+    setup::machine(steps, no_install)?;
+    let mut machine = bulkhead_machine::Config::new(image, workspace.out.join("logs/boot"));
+    machine.memory = memory;
+    crate::run::run(Session {
+        machine,
+        guests: Vec::new(),
+        wait_for_ready: false,
+        timeout: console.timeout,
+        transcript: console.log,
+    })
+}
+
+/// `build`: builds, and says where things are.
+pub fn build(args: SystemArgs, steps: &Steps) -> Result<u8> {
+    let workspace = Workspace::find()?;
+    let built = built(args, &workspace, steps)?;
+    for warning in &built.warnings {
+        show(warning);
+    }
+    let rows = [
+        ("boot image", built.image),
+        ("kernel", built.kernel),
+        ("protection domains", built.domains),
+    ]
+    .map(|(what, path)| {
+        vec![cell(what, ui::HEADING), cell(path.display().to_string(), Style::new())]
+    });
+    for line in ui::table(&rows) {
+        anstream::println!("{line}");
+    }
+    Ok(0)
+}
+
+/// `check`: explains what is wrong in a description and the configuration
+/// beside it.
+pub fn check(file: &Path) -> Result<u8> {
+    let source = Source::read(file)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot read {}", file.display()))?;
+    let board = Board::bochs();
+    let parsed = match parse(&source, &board, &NotBuilt) {
+        Ok(parsed) => parsed,
+        Err(problems) => return Ok(refuse(&problems)),
+    };
+    for warning in &parsed.warnings {
+        show(warning);
+    }
+    let beside = configuration::path_beside(file);
+    if beside.exists() {
+        let checked = configuration::load(&beside)
+            .and_then(|configuration| configuration::check(&parsed.system, &configuration));
+        if let Err(problems) = checked {
+            return Ok(refuse(&problems));
+        }
+    }
+    summarise(&parsed.system, parsed.warnings.len());
+    if !beside.exists() {
+        anstream::println!(
+            "{FAINT}no {} beside it, so nothing was checked there{FAINT:#}",
+            beside.display()
+        );
+    }
+    Ok(0)
+}
+
+fn show(problem: &Problem) {
+    // A report owns what it shows; problems are few.
+    eprintln!("{:?}", miette::Report::new(problem.clone()));
+}
+
+/// Shows what is wrong; returns the exit status.
+fn refuse(problems: &Problems) -> u8 {
+    for problem in problems.iter() {
+        show(problem);
+    }
+    anstream::eprintln!("{BAD}error{BAD:#}: {problems}");
+    1
+}
+
+fn summarise(system: &System, warnings: usize) {
+    let verdict = match warnings {
+        0 => format!("{GOOD}holds to every rule{GOOD:#}"),
+        1 => format!("{GOOD}can be built{GOOD:#}, with {CAUTION}1 warning{CAUTION:#}"),
+        n => format!("{GOOD}can be built{GOOD:#}, with {CAUTION}{n} warnings{CAUTION:#}"),
+    };
+    anstream::println!("{} {verdict} of the board `{}`", system.source.name(), system.board.name);
+    let mut rows = vec![
+        ["Domain", "Priority", "Program", "Guest", "Guest memory"]
+            .map(|text| cell(text, ui::HEADING))
+            .into(),
+    ];
+    for domain in &system.domains {
+        let (guest, memory) = match &domain.machine {
+            Some(machine) => {
+                let bytes: u64 =
+                    machine.maps.iter().map(|map| system.region(map.region).least_bytes()).sum();
+                (machine.name.value.clone(), ui::size(bytes))
+            }
+            None => ("-".into(), "-".into()),
+        };
+        rows.push(vec![
+            cell(&domain.name.value, NAME),
+            cell(format!("{:>8}", domain.priority.value), Style::new()),
+            cell(&domain.program.path.value, Style::new()),
+            cell(guest, Style::new()),
+            cell(memory, Style::new()),
+        ]);
+    }
+    for line in ui::table(&rows) {
+        anstream::println!("{line}");
+    }
+    let own = system.regions.iter().filter(|region| region.phys_addr.is_none());
+    let known: u64 = own.clone().filter_map(|region| region.bytes()).sum();
+    let open = own.filter(|region| region.bytes().is_none()).count();
+    let more = match open {
+        0 => String::new(),
+        1 => ", and a file that is not built yet".into(),
+        n => format!(", and {n} files that are not built yet"),
+    };
+    anstream::println!("Memory of all regions: {}{more}", ui::size(known));
+}
+
+/// `clean`: removes what was built for running.
+pub fn clean(steps: &Steps) -> Result<u8> {
+    let workspace = Workspace::find()?;
+    let domains = workspace.root.join("target/pd");
+    if !workspace.out.exists() && !domains.exists() {
+        steps.note("nothing to remove");
+        return Ok(0);
+    }
+    // The lock's file goes last: whoever waits for it finds an empty folder.
+    let _lock = workspace.lock(steps)?;
+    steps.begin("removing", None);
+    for folder in [&domains, &workspace.out] {
+        if folder.exists() {
+            fs::remove_dir_all(folder)
+                .into_diagnostic()
+                .wrap_err_with(|| format!("cannot remove {}", folder.display()))?;
+        }
+    }
+    steps.end("done");
+    Ok(0)
+}

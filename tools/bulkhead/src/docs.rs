@@ -1,0 +1,67 @@
+//! Committed files that are made from others: made anew, or held against what
+//! they would be.
+
+use std::{fs, path::PathBuf};
+
+use bulkhead_build::Workspace;
+use bulkhead_progress::Progress;
+use miette::{IntoDiagnostic, Result, WrapErr};
+
+use crate::{
+    steps::Steps,
+    ui::{BAD, GOOD, NAME},
+};
+
+/// A file and the text that it should have.
+struct Generated {
+    path: PathBuf,
+    text: String,
+}
+
+fn all(workspace: &Workspace, steps: &Steps) -> Result<Vec<Generated>> {
+    let numbers = bulkhead_kernel::numbers(&workspace.root, steps)?;
+    Ok(vec![Generated { path: workspace.root.join(bulkhead_kernel::NUMBERS_FILE), text: numbers }])
+}
+
+/// Names of the generated files that are out of date.
+///
+/// # Errors
+/// What they are made from cannot be read.
+pub fn stale(workspace: &Workspace, steps: &Steps) -> Result<Vec<String>> {
+    let all = all(workspace, steps)?;
+    let stale = all.iter().filter(|file| !is_current(file));
+    Ok(stale.map(|file| relative(workspace, file)).collect())
+}
+
+fn is_current(file: &Generated) -> bool {
+    fs::read_to_string(&file.path).is_ok_and(|old| old == file.text)
+}
+
+fn relative(workspace: &Workspace, file: &Generated) -> String {
+    file.path.strip_prefix(&workspace.root).unwrap_or(&file.path).display().to_string()
+}
+
+/// `docs`: writes them, or with `check` only says which are out of date.
+pub fn docs(check: bool, steps: &Steps) -> Result<u8> {
+    let workspace = Workspace::find()?;
+    let all = all(&workspace, steps)?;
+    let mut stale = 0;
+    for file in all.iter().filter(|file| !is_current(file)) {
+        stale += 1;
+        let name = relative(&workspace, file);
+        if check {
+            anstream::println!("{BAD}out of date{BAD:#} {NAME}{name}{NAME:#}");
+        } else {
+            fs::write(&file.path, &file.text)
+                .into_diagnostic()
+                .wrap_err_with(|| format!("cannot write {}", file.path.display()))?;
+            anstream::println!("{GOOD}written{GOOD:#} {NAME}{name}{NAME:#}");
+        }
+    }
+    if stale == 0 {
+        steps.note(&format!("all {} generated files are up to date", all.len()));
+    } else if check {
+        steps.note("`cargo bulkhead docs` writes them anew");
+    }
+    Ok(u8::from(check && stale > 0))
+}

@@ -1,0 +1,373 @@
+//! A system on the emulated machine, with the guests' consoles live in the
+//! user's terminal, until the guests end or the user leaves.
+
+mod console;
+mod guests;
+mod keys;
+mod terminal;
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::PathBuf,
+    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    thread,
+    time::{Duration, Instant},
+};
+
+use bulkhead_machine::{Ending, Event, GuestEvent, Keyboard, Machine, Outcome, Status};
+use miette::{IntoDiagnostic, Result, WrapErr};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
+    iterator::Signals,
+};
+
+pub use self::guests::Named;
+use self::{
+    console::Console,
+    guests::Guests,
+    keys::{Action, Keys},
+    terminal::RawMode,
+};
+use crate::{
+    exit,
+    ui::{BAD, CAUTION, FAINT, GOOD, NAME},
+};
+
+/// What to run, and how.
+pub struct Session {
+    /// The machine.
+    pub machine: bulkhead_machine::Config,
+    /// Its guests; none when what boots is no system of ours.
+    pub guests: Vec<Named>,
+    /// Hold keys back until the system says that it is ready. Not for images
+    /// that say nothing.
+    pub wait_for_ready: bool,
+    /// End it after this time.
+    pub timeout: Option<Duration>,
+    /// Write a transcript here.
+    pub transcript: Option<PathBuf>,
+}
+
+/// Everything that can happen.
+enum Input {
+    Machine(Event),
+    Keys(Vec<u8>),
+    Signal(i32),
+}
+
+/// Why the run is over.
+enum End {
+    /// Every guest ended.
+    Guests,
+    /// The user left.
+    Left,
+    /// The time is up.
+    Timeout(Duration),
+    /// A signal arrived.
+    Signal(i32),
+    /// Nobody reads standard output any more.
+    Closed,
+    /// The system could not be started.
+    SystemFailed,
+    /// The emulator is gone.
+    Emulator(Ending),
+}
+
+/// In-band prefix by which a serial virtualiser with several clients takes the
+/// number of the client that keys go to.
+const SELECT_CLIENT: u8 = 0x1c;
+
+/// When the last guest has ended, its last output may still be on its way
+/// through the serial driver: wait for this much silence...
+const SETTLE_QUIET: Duration = Duration::from_millis(400);
+/// ...but no longer than this in all.
+const SETTLE_MAX: Duration = Duration::from_secs(5);
+
+/// Runs it; returns the command's exit status.
+pub fn run(session: Session) -> Result<u8> {
+    let transcript = match &session.transcript {
+        None => None,
+        Some(path) => Some(
+            File::create(path)
+                .into_diagnostic()
+                .wrap_err_with(|| format!("cannot write the transcript {}", path.display()))?,
+        ),
+    };
+    let (sender, inputs) = mpsc::channel();
+    let forward = sender.clone();
+    let mut machine = Machine::start(session.machine, move |event| {
+        // The receiver goes first only when the run is over.
+        let _ = forward.send(Input::Machine(event));
+    })
+    .into_diagnostic()?;
+    watch_signals(sender.clone()).into_diagnostic().wrap_err("cannot watch for signals")?;
+    let raw = RawMode::enter().into_diagnostic().wrap_err("cannot set the terminal's mode")?;
+    watch_keys(sender);
+
+    let mut live = Live {
+        console: Console::new(raw.is_some(), transcript),
+        guests: Guests::new(session.guests),
+        keyboard: machine.keyboard(),
+        keys: raw.is_some().then(Keys::default),
+        held: session.wait_for_ready.then(Vec::new),
+    };
+    let outcome = live.greet().and_then(|()| live.serve(&inputs, session.timeout));
+    let end = match outcome {
+        Ok(end) => end,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => End::Closed,
+        Err(error) => {
+            drop(raw);
+            return Err(error).into_diagnostic().wrap_err("cannot show the console");
+        }
+    };
+    machine.stop();
+    drop(raw);
+    live.console.leave_raw();
+    let code = live.close(end, machine.logs());
+    Ok(code)
+}
+
+/// Turns signals that would end us into events. In raw mode no key sends one.
+fn watch_signals(sender: Sender<Input>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            if sender.send(Input::Signal(signal)).is_err() {
+                // The run is over, and so is what should have ended it.
+                std::process::exit(128 + signal);
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Reads standard input to its end, which is not the end of the run.
+fn watch_keys(sender: Sender<Input>) {
+    thread::spawn(move || {
+        let mut stdin = io::stdin().lock();
+        let mut buffer = [0; 1024];
+        loop {
+            match stdin.read(&mut buffer) {
+                Ok(0) => return,
+                Ok(count) => {
+                    if sender.send(Input::Keys(buffer[..count].to_vec())).is_err() {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // A terminal that was closed: SIGHUP tells of it.
+                Err(_) => return,
+            }
+        }
+    });
+}
+
+/// The state of a run.
+struct Live {
+    console: Console,
+    guests: Guests,
+    keyboard: Keyboard,
+    /// How typed keys are read; `None` when they come from no terminal.
+    keys: Option<Keys>,
+    /// Keys from before the system was ready.
+    held: Option<Vec<u8>>,
+}
+
+impl Live {
+    fn greet(&mut self) -> io::Result<()> {
+        if self.keys.is_some() {
+            let text = "Ctrl-A x leaves, Ctrl-A ? shows all commands.";
+            self.console.message(&format!("{FAINT}{text}{FAINT:#}"))?;
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, inputs: &Receiver<Input>, timeout: Option<Duration>) -> io::Result<End> {
+        let started = Instant::now();
+        // Set once every guest has ended: when to stop waiting for output.
+        let mut settle: Option<Instant> = None;
+        loop {
+            if let Some(timeout) = timeout
+                && started.elapsed() >= timeout
+                && settle.is_none()
+            {
+                return Ok(End::Timeout(timeout));
+            }
+            if let Some(until) = settle
+                && (self.console.quiet_for() >= SETTLE_QUIET || Instant::now() >= until)
+            {
+                return Ok(End::Guests);
+            }
+            let wait = match (settle, timeout) {
+                (Some(_), _) => Duration::from_millis(50),
+                (None, Some(timeout)) => timeout.saturating_sub(started.elapsed()),
+                (None, None) => Duration::from_secs(3600),
+            };
+            let end = match inputs.recv_timeout(wait) {
+                Ok(Input::Machine(event)) => self.machine(event)?,
+                Ok(Input::Keys(bytes)) => self.typed(&bytes)?,
+                Ok(Input::Signal(signal)) => Some(End::Signal(signal)),
+                Err(RecvTimeoutError::Timeout) => None,
+                // The machine's thread says `Ended` before it goes.
+                Err(RecvTimeoutError::Disconnected) => Some(End::Emulator(Ending::Killed)),
+            };
+            if let Some(end) = end {
+                return Ok(end);
+            }
+            if settle.is_none() && self.guests.all_ended() {
+                settle = Some(Instant::now() + SETTLE_MAX);
+            }
+        }
+    }
+
+    fn machine(&mut self, event: Event) -> io::Result<Option<End>> {
+        match event {
+            Event::Console(bytes) => {
+                self.console.guest(&bytes)?;
+                Ok(None)
+            }
+            Event::Status(status) => {
+                self.guests.observe(&status);
+                self.console.message(&describe(&status))?;
+                match status {
+                    Status::Ready | Status::Guest { event: GuestEvent::Started, .. } => {
+                        if let Some(held) = self.held.take() {
+                            self.keyboard.send(&held);
+                        }
+                        Ok(None)
+                    }
+                    Status::Failed(_) => Ok(Some(End::SystemFailed)),
+                    Status::PdFault { .. }
+                    | Status::PdReport { .. }
+                    | Status::Guest { .. }
+                    | Status::Unknown(_) => Ok(None),
+                }
+            }
+            Event::Ended(ending) => Ok(Some(End::Emulator(ending))),
+        }
+    }
+
+    fn typed(&mut self, bytes: &[u8]) -> io::Result<Option<End>> {
+        let Some(keys) = &mut self.keys else {
+            self.send(bytes);
+            return Ok(None);
+        };
+        for action in keys.push(bytes) {
+            match action {
+                Action::Send(bytes) => self.send(&bytes),
+                Action::Leave => return Ok(Some(End::Left)),
+                Action::Help => self.help()?,
+                Action::Select(client) => self.select(client)?,
+            }
+        }
+        Ok(None)
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        match &mut self.held {
+            Some(held) => held.extend_from_slice(bytes),
+            None => self.keyboard.send(bytes),
+        }
+    }
+
+    fn select(&mut self, client: u8) -> io::Result<()> {
+        match self.guests.name(client) {
+            Some(name) if self.guests.several() => {
+                let text = format!("keys go to {NAME}{name}{NAME:#}");
+                self.send(&[SELECT_CLIENT, b'1' + client]);
+                self.console.message(&text)
+            }
+            _ => self.help(),
+        }
+    }
+
+    fn help(&mut self) -> io::Result<()> {
+        let mut text = String::from(
+            "Ctrl-A x       leave; the machine stops at once\n\
+             Ctrl-A Ctrl-A  send Ctrl-A to the guest\n\
+             Ctrl-A ?       show this",
+        );
+        if self.guests.several() {
+            for (index, name) in self.guests.names().enumerate() {
+                text += &format!("\nCtrl-A {}       send keys to {name}", index + 1);
+            }
+        }
+        self.console.message(&text)
+    }
+
+    /// Says why the run is over and what became of the guests.
+    fn close(&mut self, end: End, logs: &bulkhead_machine::Logs) -> u8 {
+        let guests_known = self.guests.names().next().is_some();
+        let (text, code) = match end {
+            End::Guests => (String::new(), self.guests.result()),
+            End::Left => (format!("{CAUTION}left{CAUTION:#}: the machine was stopped"), exit::LEFT),
+            End::Timeout(limit) => (
+                format!("{BAD}timeout{BAD:#}: not ended after {} s", limit.as_secs()),
+                exit::TIMEOUT,
+            ),
+            End::Signal(signal) => {
+                (format!("{CAUTION}stopped{CAUTION:#} by signal {signal}"), exit::signal(signal))
+            }
+            End::Closed => (String::new(), exit::CLOSED),
+            End::SystemFailed => (
+                format!("{BAD}the system did not start{BAD:#}; what was tried is above"),
+                exit::FAILED,
+            ),
+            End::Emulator(Ending::PoweredOff { .. }) if !guests_known => {
+                (format!("{GOOD}switched off{GOOD:#}"), 0)
+            }
+            End::Emulator(ending) => (explain(&ending, logs), exit::FAILED),
+        };
+        let mut parts = Vec::new();
+        if !text.is_empty() {
+            parts.push(text);
+        }
+        if guests_known {
+            parts.push(self.guests.summary());
+        }
+        if !parts.is_empty() {
+            // The exit status says it too, should the terminal be gone.
+            let _ = self.console.message(&parts.join("\n"));
+        }
+        code
+    }
+}
+
+fn explain(ending: &Ending, logs: &bulkhead_machine::Logs) -> String {
+    format!(
+        "{BAD}machine stopped{BAD:#}: {ending}\n\
+         The emulator's messages are in {}\n\
+         The kernel's own are in {} (debug builds only)",
+        logs.emulator.display(),
+        logs.kernel.display()
+    )
+}
+
+/// A status line as the user reads it.
+fn describe(status: &Status) -> String {
+    match status {
+        Status::Ready => format!("{FAINT}system ready{FAINT:#}"),
+        Status::Failed(why) => format!("{BAD}system failed{BAD:#}: {why}"),
+        Status::PdFault { pd, detail } => {
+            format!("{BAD}fault{BAD:#} in {NAME}{pd}{NAME:#}: {detail}")
+        }
+        Status::PdReport { pd, text } => format!("  {NAME}{pd}{NAME:#} {text}"),
+        Status::Guest { guest, event } => {
+            let name = format!("{NAME}{guest}{NAME:#}");
+            match event {
+                GuestEvent::Started => format!("{name} {FAINT}started{FAINT:#}"),
+                GuestEvent::Restarted { count, reason } => {
+                    format!("{name} {CAUTION}restarted{CAUTION:#} (number {count}): {reason}")
+                }
+                GuestEvent::Stopped { outcome, reason } => {
+                    let style = if *outcome == Outcome::POWER_OFF { GOOD } else { BAD };
+                    format!("{name} {style}stopped{style:#} with result {}: {reason}", outcome.0)
+                }
+                GuestEvent::Report(text) => format!("  {name} {text}"),
+                GuestEvent::Debug(text) => format!("  {FAINT}{name} debug: {text}{FAINT:#}"),
+            }
+        }
+        Status::Unknown(line) => format!("{CAUTION}unknown status line{CAUTION:#}: {line}"),
+    }
+}

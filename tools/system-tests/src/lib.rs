@@ -1,0 +1,12 @@
+//! Drives an emulated machine from a test: wait for text on the console, type,
+//! collect status lines, look at the end.
+//!
+//! Waits are in seconds of the host and generous: they bound a hang, they
+//! measure nothing. Ticks are what is measured, by other means.
+#![forbid(unsafe_code)]
+
+mod grub;
+mod session;
+
+pub use grub::GrubImage;
+pub use session::Session;
