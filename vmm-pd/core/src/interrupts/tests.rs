@@ -221,6 +221,25 @@ fn an_ext_int_message_of_another_pin_runs_an_acknowledge_cycle() {
 }
 
 #[test]
+fn the_pairs_output_falls_with_each_acknowledgement() {
+    // Seen by LINT0 as NMI, which takes edges; a message of pin 8 acknowledges.
+    let mut fabric = symmetric();
+    fabric.pic_write(MasterCommand, 0x11);
+    for automatic_eoi in [0x30, 0x04, 0x03] {
+        fabric.pic_write(MasterData, automatic_eoi);
+    }
+    lapic_write(&mut fabric, 0x350, 0x400);
+    route_pin(&mut fabric, 8, 0x700);
+    fabric.set_line(Gsi(3), true);
+    assert!(fabric.take_nmi());
+    fabric.set_line(Gsi(4), true);
+    assert!(!fabric.nmi_pending(), "already high");
+    fabric.set_line(Gsi(8), true);
+    assert_eq!(fabric.acknowledge(), Some(Vector(0x33)));
+    assert!(fabric.take_nmi(), "high again for line 4");
+}
+
+#[test]
 fn lint0_as_fixed_interrupt_takes_the_pairs_edges() {
     // Linux's fallback "Virtual Wire IRQ".
     let mut fabric = symmetric();
