@@ -1,2 +1,187 @@
-//! Not written yet.
-fn main() {}
+//! The serial virtualiser's domain: shares one serial line among clients.
+//!
+//! What it does is in `serial-virt-core`; this wires it to the kernel.
+//!
+//! | channel | other end         |
+//! | ------- | ----------------- |
+//! | 0       | the serial driver |
+//! | 1 + i   | client i          |
+//!
+//! | symbol               | rights | region                                         |
+//! | -------------------- | ------ | ---------------------------------------------- |
+//! | `config`             | r      | clients' names, in the order of their numbers  |
+//! | `driver_tx_queue`    | rw     | serial queue towards the driver: its words     |
+//! | `driver_tx_data`     | rw     | and its bytes                                  |
+//! | `driver_rx_queue`    | rw     | serial queue from the driver                   |
+//! | `driver_rx_data`     | r      | and its bytes                                  |
+//! | `client{i}_tx_queue` | rw     | serial queue of what client i writes           |
+//! | `client{i}_tx_data`  | r      | and its bytes                                  |
+//! | `client{i}_rx_queue` | rw     | serial queue of what client i reads            |
+//! | `client{i}_rx_data`  | rw     | and its bytes                                  |
+//!
+//! Each has `_vaddr` and `_size`. There are as many clients as the
+//! configuration names.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use bulkhead_config::{CLIENTS_MAX, SerialVirt};
+use sddf::serial::{Consumer, PeerError, Producer, Shared};
+use sel4_microkit::{
+    Channel, ChannelSet, Handler, Infallible, debug_println, memory_region, memory_region_opt,
+    protection_domain,
+};
+use serial_virt_core::{ClientQueues, Virt};
+use shmem::{Read, ReadWrite, Region};
+
+const DRIVER: Channel = Channel::new(0);
+
+/// Longest configuration: magic and length, and [`CLIENTS_MAX`] names of 32
+/// bytes with theirs.
+const CONFIG_MAX: usize = 512;
+
+/// The channel of a client.
+const fn channel(client: usize) -> Channel {
+    Channel::new(1 + client)
+}
+
+struct Domain {
+    virt: Virt,
+}
+
+/// The regions of one client: what it writes, then what it reads.
+struct Regions {
+    tx_queue: Option<Region<ReadWrite>>,
+    tx_data: Option<Region<Read>>,
+    rx_queue: Option<Region<ReadWrite>>,
+    rx_data: Option<Region<ReadWrite>>,
+}
+
+macro_rules! client {
+    (
+        $tx_queue:ident $tx_queue_size:ident $tx_data:ident $tx_data_size:ident
+        $rx_queue:ident $rx_queue_size:ident $rx_data:ident $rx_data_size:ident
+    ) => {
+        Regions {
+            tx_queue: memory_region_opt!(ReadWrite, $tx_queue, $tx_queue_size),
+            tx_data: memory_region_opt!(Read, $tx_data, $tx_data_size),
+            rx_queue: memory_region_opt!(ReadWrite, $rx_queue, $rx_queue_size),
+            rx_data: memory_region_opt!(ReadWrite, $rx_data, $rx_data_size),
+        }
+    };
+}
+
+fn client_regions() -> [Regions; CLIENTS_MAX] {
+    [
+        client!(
+            client0_tx_queue_vaddr client0_tx_queue_size client0_tx_data_vaddr client0_tx_data_size
+            client0_rx_queue_vaddr client0_rx_queue_size client0_rx_data_vaddr client0_rx_data_size
+        ),
+        client!(
+            client1_tx_queue_vaddr client1_tx_queue_size client1_tx_data_vaddr client1_tx_data_size
+            client1_rx_queue_vaddr client1_rx_queue_size client1_rx_data_vaddr client1_rx_data_size
+        ),
+        client!(
+            client2_tx_queue_vaddr client2_tx_queue_size client2_tx_data_vaddr client2_tx_data_size
+            client2_rx_queue_vaddr client2_rx_queue_size client2_rx_data_vaddr client2_rx_data_size
+        ),
+        client!(
+            client3_tx_queue_vaddr client3_tx_queue_size client3_tx_data_vaddr client3_tx_data_size
+            client3_rx_queue_vaddr client3_rx_queue_size client3_rx_data_vaddr client3_rx_data_size
+        ),
+        client!(
+            client4_tx_queue_vaddr client4_tx_queue_size client4_tx_data_vaddr client4_tx_data_size
+            client4_rx_queue_vaddr client4_rx_queue_size client4_rx_data_vaddr client4_rx_data_size
+        ),
+        client!(
+            client5_tx_queue_vaddr client5_tx_queue_size client5_tx_data_vaddr client5_tx_data_size
+            client5_rx_queue_vaddr client5_rx_queue_size client5_rx_data_vaddr client5_rx_data_size
+        ),
+        client!(
+            client6_tx_queue_vaddr client6_tx_queue_size client6_tx_data_vaddr client6_tx_data_size
+            client6_rx_queue_vaddr client6_rx_queue_size client6_rx_data_vaddr client6_rx_data_size
+        ),
+        client!(
+            client7_tx_queue_vaddr client7_tx_queue_size client7_tx_data_vaddr client7_tx_data_size
+            client7_rx_queue_vaddr client7_rx_queue_size client7_rx_data_vaddr client7_rx_data_size
+        ),
+    ]
+}
+
+impl Regions {
+    /// The client's queues, if all four regions are mapped; an error if the
+    /// client left them in a state that no honest one could.
+    fn queues(self) -> Option<Result<ClientQueues, PeerError>> {
+        let output = started(Shared::new(&self.tx_queue?, self.tx_data?));
+        let input = started(Shared::new(&self.rx_queue?, self.rx_data?));
+        let output = Consumer::attach(output);
+        let input = Producer::attach(input);
+        Some(output.and_then(|output| Ok(ClientQueues { output, input: input? })))
+    }
+}
+
+#[protection_domain]
+fn init() -> Domain {
+    let output = started(Shared::new(
+        &memory_region!(ReadWrite, driver_tx_queue_vaddr, driver_tx_queue_size),
+        memory_region!(ReadWrite, driver_tx_data_vaddr, driver_tx_data_size),
+    ));
+    let input = started(Shared::new(
+        &memory_region!(ReadWrite, driver_rx_queue_vaddr, driver_rx_queue_size),
+        memory_region!(Read, driver_rx_data_vaddr, driver_rx_data_size),
+    ));
+    let mut virt =
+        started(Virt::new(started(Producer::attach(output)), started(Consumer::attach(input))));
+
+    let config = memory_region!(Read, config_vaddr, config_size);
+    let mut bytes = [0; CONFIG_MAX];
+    let (bytes, _) = bytes.split_at_mut(CONFIG_MAX.min(config.len()));
+    started(config.read(0, bytes));
+    let config: SerialVirt = started(bulkhead_config::read(bytes));
+    for (number, (name, regions)) in config.clients.into_iter().zip(client_regions()).enumerate() {
+        let Some(queues) = regions.queues() else {
+            panic!(
+                "the configuration names client {number}, {name}, but not all its regions are mapped"
+            );
+        };
+        started(match queues {
+            Ok(queues) => virt.add(name, queues),
+            Err(e) => virt.add_closed(name, e),
+        });
+    }
+    let mut domain = Domain { virt };
+    domain.serve();
+    domain
+}
+
+/// What a domain that starts cannot do without.
+fn started<T, E: core::fmt::Display>(result: Result<T, E>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(e) => panic!("cannot start: {e}"),
+    }
+}
+
+impl Domain {
+    fn serve(&mut self) {
+        let outcome = self.virt.serve();
+        if outcome.driver {
+            DRIVER.notify();
+        }
+        for client in outcome.clients.iter() {
+            channel(client).notify();
+        }
+        if let Some(complaint) = outcome.complaint {
+            debug_println!("serial virtualiser: {complaint}");
+        }
+    }
+}
+
+impl Handler for Domain {
+    type Error = Infallible;
+
+    fn notified(&mut self, _: ChannelSet) -> Result<(), Infallible> {
+        self.serve();
+        Ok(())
+    }
+}

@@ -47,7 +47,8 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(number: usize, name: String<NAME_MAX>, output: Consumer, input: Producer) -> Self {
+    /// A client without queues.
+    pub fn closed(number: usize, name: String<NAME_MAX>) -> Self {
         let mut prefix = Vec::new();
         add(&mut prefix, b"\x1b[0;3");
         add(&mut prefix, &[b'0' + COLOURS[number % COLOURS.len()], b'm']);
@@ -59,8 +60,8 @@ impl Client {
         Client {
             name,
             prefix,
-            output: Some(output),
-            input: Some(input),
+            output: None,
+            input: None,
             filter: Filter::default(),
             allowance: 0,
             line: [0; LINE_MAX],

@@ -139,7 +139,22 @@ impl Virt {
     /// # Errors
     /// There are [`CLIENTS_MAX`] already.
     pub fn add(&mut self, name: String<NAME_MAX>, queues: ClientQueues) -> Result<(), VirtError> {
-        let client = Client::new(self.clients.len(), name, queues.output, queues.input);
+        let ClientQueues { output, input } = queues;
+        let mut client = Client::closed(self.clients.len(), name);
+        client.output = Some(output);
+        client.input = Some(input);
+        self.clients.push(client).map_err(|_| VirtError::Clients)
+    }
+
+    /// Adds the next client as one that is disconnected: its queues made no
+    /// sense when this domain, restarted perhaps, took them over. It is named
+    /// on the terminal.
+    ///
+    /// # Errors
+    /// There are [`CLIENTS_MAX`] already.
+    pub fn add_closed(&mut self, name: String<NAME_MAX>, why: PeerError) -> Result<(), VirtError> {
+        self.notes.add(format_args!("{name} is disconnected: {why}"));
+        let client = Client::closed(self.clients.len(), name);
         self.clients.push(client).map_err(|_| VirtError::Clients)
     }
 

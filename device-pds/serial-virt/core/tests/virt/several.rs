@@ -2,6 +2,7 @@
 
 use crate::world::{Queue, World};
 use proptest::prelude::*;
+use sddf::serial::Consumer;
 use serial_virt_core::{Complaint, IN_FLIGHT, LINE_MAX, OUT_MAX, QUANTUM, Virt, VirtError};
 
 fn two() -> World {
@@ -191,6 +192,25 @@ fn a_client_whose_queue_lies_is_disconnected_by_name() {
     world.type_in(&[b'x'; 100]);
     world.settle();
     assert!(world.lines()[2].starts_with("[console: debian takes no input any more"));
+}
+
+#[test]
+fn a_client_whose_queues_made_no_sense_at_the_start_is_named() {
+    let broken = Queue::new(64);
+    broken.header.write_u32(0, 65).unwrap();
+    let why = Consumer::attach(broken.shared()).map(|_| ()).unwrap_err();
+    let mut world = two();
+    world.virt.add_closed("late".try_into().unwrap(), why).unwrap();
+    world.say(0, b"fine\n");
+    world.type_in(b"\x1c3x\x1c1y");
+    world.settle();
+    let lines = world.lines();
+    assert!(
+        lines[0].starts_with("[console: late is disconnected: the queue's producer"),
+        "{lines:?}"
+    );
+    assert_eq!(lines[1], "debian| fine");
+    assert_eq!(world.read(0), b"y");
 }
 
 #[test]

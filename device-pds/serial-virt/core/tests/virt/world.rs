@@ -2,7 +2,7 @@
 
 use sddf::serial::{Consumer, Producer, Shared};
 use serial_virt_core::{ClientQueues, Outcome, Virt};
-use shmem::{ReadWrite, Region};
+use shmem::{Read, ReadWrite, Region};
 
 pub struct Queue {
     pub header: Region<ReadWrite>,
@@ -18,8 +18,13 @@ impl Queue {
         Producer::attach(Shared::new(&self.header, self.data.clone()).unwrap()).unwrap()
     }
 
+    /// As its consumer sees it.
+    pub fn shared(&self) -> Shared<Read> {
+        Shared::new(&self.header, self.data.read_only()).unwrap()
+    }
+
     pub fn consumer(&self) -> Consumer {
-        Consumer::attach(Shared::new(&self.header, self.data.read_only()).unwrap()).unwrap()
+        Consumer::attach(self.shared()).unwrap()
     }
 }
 
