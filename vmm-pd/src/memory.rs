@@ -3,6 +3,7 @@
 
 use shmem::{Read, ReadWrite, Region};
 use vmm_core::{
+    boot::{CopyError, OutOfBounds, Source},
     memory::{GuestMemory, NotRam},
     types::Gpa,
 };
@@ -48,11 +49,35 @@ impl GuestMemory for Ram {
     }
 }
 
-/// A guest image in a read-only region: the pristine copy from which every
-/// start of the guest is made.
+/// A guest image in a read-only region. The region is whole pages; beyond the
+/// file's end it holds zeroes.
 #[derive(Debug)]
-pub struct Image {
-    region: Region<Read>,
-    /// Bytes of the file; the region is whole pages.
-    length: u64,
+pub struct Image(pub Region<Read>);
+
+impl Source<Ram> for Image {
+    fn length(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), OutOfBounds> {
+        let start = usize::try_from(offset).map_err(|_| OutOfBounds)?;
+        self.0.read(start, into).map_err(|_| OutOfBounds)
+    }
+
+    fn copy_into(
+        &self,
+        offset: u64,
+        memory: &mut Ram,
+        gpa: Gpa,
+        length: u64,
+    ) -> Result<(), CopyError> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let from = usize::try_from(offset)
+            .ok()
+            .and_then(|start| self.0.sub(start, length).ok())
+            .ok_or(CopyError::Source(OutOfBounds))?;
+        let not_ram = NotRam { gpa, length };
+        let to = Ram::offset(gpa, length).map_err(CopyError::Memory)?;
+        memory.0.copy_from(to, &from, 0, length).map_err(|_| CopyError::Memory(not_ram))
+    }
 }

@@ -85,12 +85,14 @@ pub mod invocation {
     pub const X86_VCPU_ENABLE_IO_PORT: usize = 57;
     pub const X86_VCPU_DISABLE_IO_PORT: usize = 58;
     pub const X86_VCPU_WRITE_REGISTERS: usize = 59;
-    pub const X86_EPTPDPT_MAP: usize = 60;
-    pub const X86_EPTPDPT_UNMAP: usize = 61;
-    pub const X86_EPTPD_MAP: usize = 62;
-    pub const X86_EPTPD_UNMAP: usize = 63;
-    pub const X86_EPTPT_MAP: usize = 64;
-    pub const X86_EPTPT_UNMAP: usize = 65;
+    pub const X86_VCPU_READ_MSR: usize = 60;
+    pub const X86_VCPU_WRITE_MSR: usize = 61;
+    pub const X86_EPTPDPT_MAP: usize = 62;
+    pub const X86_EPTPDPT_UNMAP: usize = 63;
+    pub const X86_EPTPD_MAP: usize = 64;
+    pub const X86_EPTPD_UNMAP: usize = 65;
+    pub const X86_EPTPT_MAP: usize = 66;
+    pub const X86_EPTPT_UNMAP: usize = 67;
 }
 
 /// Registers in the order of `invocation::TCB_READ_REGISTERS` and `TCB_WRITE_REGISTERS`.

@@ -122,6 +122,7 @@ impl Package {
             }
             _ => {}
         }
+        fs::create_dir_all(folder).map_err(GuestError::io("creating", folder))?;
         let output = run(
             "dpkg-deb",
             "dpkg",

@@ -6,7 +6,7 @@ use super::{Refused, Vtx};
 use sel4::vmx::{exit, field, pin, primary, secondary};
 
 /// VM-entry interruption information (Intel SDM vol. 3C, 25.8.3): valid.
-pub const VALID: u64 = 1 << 31;
+const VALID: u64 = 1 << 31;
 const ERROR_CODE: u64 = 1 << 11;
 const EXTERNAL_INTERRUPT: u64 = 0 << 8;
 const NMI: u64 = 2 << 8;
@@ -19,19 +19,6 @@ const NMI_VECTOR: u64 = 2;
 const CR0_HOST_OWNED: u64 = 1 << 5;
 /// Bits of CR4 that VMX operation fixes: VMXE.
 const CR4_HOST_OWNED: u64 = 1 << 13;
-
-/// Processor exceptions' vectors and error codes.
-fn vector_of(exception: Exception) -> (u64, Option<u32>) {
-    match exception {
-        Exception::Debug => (1, None),
-        Exception::InvalidOpcode => (6, None),
-        Exception::StackFault(code) => (12, Some(code)),
-        Exception::GeneralProtection(code) => (13, Some(code)),
-        Exception::PageFault { error_code, .. } => (14, Some(error_code)),
-        Exception::AlignmentCheck => (17, Some(0)),
-        Exception::MachineCheck => (18, None),
-    }
-}
 
 impl Vtx {
     /// Controls that do not change while the guest lives. The kernel forces
@@ -74,8 +61,8 @@ impl Vtx {
                     self.load_registers();
                     self.cr2 = Some(address);
                 }
-                let (vector, code) = vector_of(exception);
-                vector | HARDWARE_EXCEPTION | self.error_code(code) | VALID
+                let vector = u64::from(exception.vector().0);
+                vector | HARDWARE_EXCEPTION | self.error_code(exception.error_code()) | VALID
             }
             Event::Redeliver { info, error_code, instruction_length } => {
                 self.write(field::ENTRY_INSTRUCTION_LENGTH, instruction_length.into());

@@ -21,8 +21,7 @@ use sel4::abi::current::numbers::vmenter as numbers;
 const GPR_FIRST: usize = numbers::FAULT_RAX;
 
 /// Message registers of the general-purpose registers, in the kernel's order.
-pub const GPR_WORDS: core::ops::Range<usize> =
-    GPR_FIRST..GPR_FIRST + sel4::cap::VCPU_REGISTERS;
+pub const GPR_WORDS: core::ops::Range<usize> = GPR_FIRST..GPR_FIRST + sel4::cap::VCPU_REGISTERS;
 
 /// Position of a register in the kernel's order; rsp is not among them.
 pub const fn position(register: Gpr) -> Option<usize> {
@@ -46,9 +45,18 @@ pub const fn position(register: Gpr) -> Option<usize> {
     })
 }
 
-/// The VMCS field of a piece of guest state.
-pub const fn encoding(f: StateField) -> u32 {
-    match f {
+/// Where a piece of guest state is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A field of the VMCS.
+    Vmcs(u32),
+    /// A model-specific register that the kernel switches.
+    Msr(u32),
+}
+
+/// Where a piece of guest state is.
+pub const fn place(f: StateField) -> Place {
+    Place::Vmcs(match f {
         StateField::Cr0 => field::GUEST_CR0,
         StateField::Cr0Shadow => field::CR0_READ_SHADOW,
         StateField::Cr3 => field::GUEST_CR3,
@@ -73,7 +81,18 @@ pub const fn encoding(f: StateField) -> u32 {
         StateField::ExitInterruptionInfo => field::EXIT_INTERRUPTION_INFO,
         StateField::ExitInterruptionErrorCode => field::EXIT_INTERRUPTION_ERROR_CODE,
         StateField::GuestLinearAddress => field::GUEST_LINEAR_ADDRESS,
-    }
+        StateField::Pdpte0 => field::GUEST_PDPTE0,
+        StateField::Pdpte1 => field::GUEST_PDPTE0 + 2,
+        StateField::Pdpte2 => field::GUEST_PDPTE0 + 4,
+        StateField::Pdpte3 => field::GUEST_PDPTE0 + 6,
+        StateField::DebugControl => field::GUEST_DEBUGCTL,
+        StateField::Star => return Place::Msr(0xc000_0081),
+        StateField::Lstar => return Place::Msr(0xc000_0082),
+        StateField::Cstar => return Place::Msr(0xc000_0083),
+        StateField::Fmask => return Place::Msr(0xc000_0084),
+        StateField::KernelGsBase => return Place::Msr(0xc000_0102),
+        StateField::TscAux => return Place::Msr(0xc000_0103),
+    })
 }
 
 /// Encodings of a segment register's four parts: selector, base, limit, access

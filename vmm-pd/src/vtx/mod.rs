@@ -9,20 +9,16 @@
 //! The surprising facts: no call reads general-purpose registers, so after a
 //! notification they are unknown until the next exit; and a notification that
 //! was pending already keeps the guest from being entered, in which case the
-//! event is not delivered and must be offered again ([`Vtx::undelivered`]).
+//! event is not delivered and must be offered again ([`Arrival::BeforeEntry`]).
 
 mod entry;
 mod fields;
 mod state;
 mod timer;
 
-pub use timer::LONGEST_RUN;
-
-use sel4_microkit::{
-    ChannelSet, IpcBuffer,
-    vcpu::{self, Return, VmEntry},
-};
-use vmm_core::{exit::ExitMessage, types::Ticks};
+use sel4::IpcBuffer;
+use sel4_microkit::vcpu::{self, Return, VmEntry};
+use vmm_core::{exit::ExitMessage, types::Ticks, vm::Arrival};
 
 use fields::{GPR_WORDS, MessageWord};
 use state::Cache;
@@ -50,9 +46,7 @@ pub enum Stopped {
     /// It exited.
     Exit(ExitMessage),
     /// Notifications arrived.
-    Notified(ChannelSet),
-    /// The preemption timer ran out and nothing else happened.
-    TimerExpired(ExitMessage),
+    Notified(Arrival),
 }
 
 /// One virtual CPU.
@@ -100,11 +94,6 @@ impl Vtx {
         self.refused.map_or(Ok(()), Err)
     }
 
-    /// Whether the last entry did not happen and its event still waits.
-    pub fn undelivered(&self) -> bool {
-        self.entry.interruption & entry::VALID != 0
-    }
-
     /// Runs the guest until something happens, at the latest at `deadline`.
     ///
     /// # Errors
@@ -119,9 +108,9 @@ impl Vtx {
         self.check()?;
         self.cache.forget();
         match vcpu::enter(&mut self.entry) {
-            Return::Notified(channels) => {
-                self.cache.no_message();
-                Ok(Stopped::Notified(channels))
+            Return::Notified(_) => {
+                let arrival = Arrival::of(core::mem::take(&mut self.entry.interruption));
+                Ok(Stopped::Notified(arrival))
             }
             Return::Exit(reason) => {
                 self.entry.interruption = 0;
@@ -139,7 +128,6 @@ impl Vtx {
                 self.cache.message(&message);
                 if reason == PREEMPTION_TIMER_EXPIRED {
                     self.timer.expired();
-                    return Ok(Stopped::TimerExpired(message));
                 }
                 Ok(Stopped::Exit(message))
             }
@@ -171,5 +159,5 @@ impl Vtx {
     }
 }
 
-/// Basic exit reason 52 (Intel SDM vol. 3D, appendix C).
-const PREEMPTION_TIMER_EXPIRED: u32 = 52;
+/// Basic exit reason of an expired preemption timer: 52 (Intel SDM vol. 3D, appendix C).
+pub const PREEMPTION_TIMER_EXPIRED: u32 = 52;

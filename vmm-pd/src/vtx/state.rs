@@ -1,6 +1,7 @@
 //! Guest state, read when first asked for.
 
-use sel4_microkit::{IpcBuffer, timestamp_counter};
+use sel4::IpcBuffer;
+use sel4_microkit::timestamp_counter;
 use vmm_core::{
     cpu::{Cpu, Gpr, Segment, SegmentRegister, StateField},
     exit::ExitMessage,
@@ -9,28 +10,33 @@ use vmm_core::{
 
 use super::{
     Refused, Vtx,
-    fields::{GPR_WORDS, encoding, position, segment},
+    fields::{GPR_WORDS, Place, place, position, segment},
 };
 use sel4::vmx::{entry, field, primary};
 
 /// Number of [`StateField`]s.
-const FIELDS: usize = StateField::GuestLinearAddress as usize + 1;
+const FIELDS: usize = StateField::TscAux as usize + 1;
 
 /// EFER.LMA: long mode active.
 const EFER_LMA: u64 = 1 << 10;
 
 /// What is known of the stopped guest.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Cache {
-    known: u32,
+    known: u64,
     values: [u64; FIELDS],
     rsp: Option<u64>,
 }
 
+impl Default for Cache {
+    fn default() -> Self {
+        Cache { known: 0, values: [0; FIELDS], rsp: None }
+    }
+}
+
 impl Cache {
     /// Fields that only the VMM changes; they outlast an entry.
-    const LASTING: u32 =
-        1 << StateField::Cr0Shadow as u32 | 1 << StateField::Cr4Shadow as u32;
+    const LASTING: u64 = 1 << StateField::Cr0Shadow as u32 | 1 << StateField::Cr4Shadow as u32;
 
     /// The guest is about to run.
     #[inline]
@@ -46,9 +52,6 @@ impl Cache {
         self.set(StateField::Interruptibility, message.interruptibility.into());
         self.set(StateField::Cr3, message.cr3);
     }
-
-    /// Nothing came: a notification.
-    pub fn no_message(&mut self) {}
 
     #[inline]
     fn get(&self, f: StateField) -> Option<u64> {
@@ -75,6 +78,21 @@ impl Vtx {
     pub(super) fn write(&mut self, field: u32, value: u64) {
         if let Err(error) = self.cap.write_vmcs(field, value) {
             self.refused.get_or_insert(Refused { field, error });
+        }
+    }
+
+    /// Reads a register that the kernel switches.
+    fn read_msr(&mut self, msr: u32) -> u64 {
+        self.cap.read_msr(msr).unwrap_or_else(|error| {
+            self.refused.get_or_insert(Refused { field: msr, error });
+            0
+        })
+    }
+
+    /// Writes a register that the kernel switches.
+    fn write_msr(&mut self, msr: u32, value: u64) {
+        if let Err(error) = self.cap.write_msr(msr, value) {
+            self.refused.get_or_insert(Refused { field: msr, error });
         }
     }
 
@@ -133,7 +151,10 @@ impl Cpu for Vtx {
         match self.cache.get(f) {
             Some(value) => value,
             None => {
-                let value = self.read(encoding(f));
+                let value = match place(f) {
+                    Place::Vmcs(field) => self.read(field),
+                    Place::Msr(msr) => self.read_msr(msr),
+                };
                 self.cache.set(f, value);
                 value
             }
@@ -150,7 +171,10 @@ impl Cpu for Vtx {
             let mode = if value & EFER_LMA != 0 { entry::IA32E_MODE } else { 0 };
             self.write(field::ENTRY_CONTROLS, mode.into());
         }
-        self.write(encoding(f), value);
+        match place(f) {
+            Place::Vmcs(field) => self.write(field, value),
+            Place::Msr(msr) => self.write_msr(msr, value),
+        }
         self.cache.set(f, value);
     }
 

@@ -16,7 +16,7 @@ use super::{Refused, Vtx};
 
 /// A guest runs no longer than this without an exit, in ticks: 10 ms at
 /// 100 MHz, 0.3 ms at 3 GHz.
-pub const LONGEST_RUN: Ticks = Ticks(1_000_000);
+const LONGEST_RUN: Ticks = Ticks(1_000_000);
 
 /// Entries after which the timer is set anew: time outside the guest makes it
 /// late by that of so many exits at most.

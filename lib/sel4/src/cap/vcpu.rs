@@ -46,6 +46,22 @@ impl Vcpu {
         invoke(self.0, invocation::X86_VCPU_WRITE_VMCS, [field.into(), value], [])
     }
 
+    /// Reads a model-specific register that the kernel switches.
+    ///
+    /// # Errors
+    /// The kernel does not switch it.
+    pub fn read_msr(self, msr: u32) -> Result<Word> {
+        invoke(self.0, invocation::X86_VCPU_READ_MSR, [msr.into()], [])
+    }
+
+    /// Writes a model-specific register that the kernel switches.
+    ///
+    /// # Errors
+    /// The kernel does not switch it.
+    pub fn write_msr(self, msr: u32, value: Word) -> Result {
+        invoke(self.0, invocation::X86_VCPU_WRITE_MSR, [msr.into(), value], []).map(drop)
+    }
+
     /// Sets the guest's general-purpose registers.
     ///
     /// # Errors

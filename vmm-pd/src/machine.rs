@@ -1,0 +1,272 @@
+//! The guest's machine and its loop.
+
+use core::fmt;
+
+use bulkhead_config::{ConfigError, Vmm as Config};
+use deadline::ClockError;
+use sddf::serial::LayoutError;
+use sel4_microkit::{memory_region, memory_region_opt};
+use shmem::{Read, Region, WordError};
+use vmm_core::{
+    boot::BootError,
+    bus::cpuid::{Leaf, Switchable},
+    cpu::{Cpu, Event},
+    layout::{BadRamSize, RamSize},
+    outcome::{Outcome, Policy, RestartReason, StopReason, result},
+    report,
+    time::TscFrequency,
+    vm::{Arrival, Setup, Vm},
+};
+
+use crate::{
+    CONSOLE, TIMER, VCPU,
+    guest::Pristine,
+    memory::{Image, Ram},
+    outside::{ConsoleRegions, Doorbell},
+    sleep::Timer,
+    status::Status,
+    vtx::{PREEMPTION_TIMER_EXPIRED, Refused, Stopped, Vtx},
+};
+
+/// Why there is no machine.
+#[derive(Debug)]
+pub enum StartError {
+    /// The configuration region.
+    Config(ConfigError),
+    /// The guest's RAM.
+    Ram(BadRamSize),
+    /// A queue's regions.
+    Queue(LayoutError),
+    /// The timer's regions.
+    Timer(WordError),
+    /// What the timer states.
+    Clock(ClockError),
+    /// VT-x.
+    Vtx(Refused),
+}
+
+macro_rules! from {
+    ($($variant:ident($type:ty);)*) => {$(
+        impl From<$type> for StartError {
+            fn from(e: $type) -> Self {
+                StartError::$variant(e)
+            }
+        }
+    )*};
+}
+from! {
+    Config(ConfigError);
+    Ram(BadRamSize);
+    Queue(LayoutError);
+    Timer(WordError);
+    Clock(ClockError);
+    Vtx(Refused);
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Config(e) => write!(f, "configuration: {e}"),
+            StartError::Ram(e) => write!(f, "{e}"),
+            StartError::Queue(e) => write!(f, "queue regions: {e}"),
+            StartError::Timer(e) => write!(f, "timer regions: {e}"),
+            StartError::Clock(e) => write!(f, "{e}"),
+            StartError::Vtx(e) => write!(f, "{e}"),
+        }
+    }
+}
+
+/// Everything of one guest.
+pub struct Machine<'s> {
+    cpu: Vtx,
+    vm: Vm,
+    ram: Ram,
+    size: RamSize,
+    pristine: Pristine,
+    doorbell: Doorbell,
+    timer: Timer,
+    status: &'s mut Status,
+    config: Config,
+    breach_told: bool,
+}
+
+impl<'s> Machine<'s> {
+    /// Attaches to everything that the system description grants.
+    ///
+    /// # Errors
+    /// Whatever is missing or does not fit.
+    pub fn new(status: &'s mut Status) -> Result<Self, StartError> {
+        let config = configuration()?;
+        let console = ConsoleRegions {
+            tx_queue: memory_region!(ReadWrite, console_tx_queue_vaddr, console_tx_queue_size),
+            tx_data: memory_region!(ReadWrite, console_tx_data_vaddr, console_tx_data_size),
+            rx_queue: memory_region!(ReadWrite, console_rx_queue_vaddr, console_rx_queue_size),
+            rx_data: memory_region!(Read, console_rx_data_vaddr, console_rx_data_size),
+        };
+        let doorbell = Doorbell::new(console, CONSOLE, config.epoch_seconds)?;
+        let timer = Timer::new(
+            &memory_region!(ReadWrite, deadline_vaddr, deadline_size),
+            &memory_region!(Read, clock_vaddr, clock_size),
+            TIMER,
+        )?;
+        let ram = Ram::new(memory_region!(ReadWrite, ram_vaddr, ram_size));
+        let size = RamSize::new(ram.size())?;
+        let kernel: Region<Read> = memory_region!(Read, kernel_vaddr, kernel_size);
+        let initrd: Option<Region<Read>> = memory_region_opt!(Read, initrd_vaddr, initrd_size);
+        let pristine = Pristine { kernel: Image(kernel), initrd: initrd.map(Image) };
+        let cpu = Vtx::new(VCPU)?;
+        let hz = timer.clock()?.frequency.hz();
+        let tsc = TscFrequency::new(hz).ok_or(ClockError::Implausible { hz })?;
+        let setup = Setup {
+            tsc,
+            ram: size,
+            epoch_seconds: config.epoch_seconds,
+            policy: Policy::of(&config),
+            host_cpuid: &mut host_cpuid,
+            switchable: Switchable { rdtscp: true, invpcid: true },
+        };
+        let vm = Vm::new(setup, cpu.now());
+        Ok(Machine {
+            cpu,
+            vm,
+            ram,
+            size,
+            pristine,
+            doorbell,
+            timer,
+            status,
+            config,
+            breach_told: false,
+        })
+    }
+
+    /// Runs the guest to its end.
+    pub fn run(&mut self) {
+        self.status.say(format_args!("started"));
+        let mut next = self.start();
+        loop {
+            next = match next {
+                Next::Guest(Outcome::Resume) => self.enter(None),
+                Next::Guest(Outcome::Inject(event)) => self.enter(Some(event)),
+                Next::Guest(Outcome::Halt { until }) => {
+                    self.doorbell.flush();
+                    self.timer.sleep(until);
+                    Next::Guest(self.vm.notified(
+                        &mut self.cpu,
+                        &mut self.doorbell,
+                        Arrival::Running,
+                    ))
+                }
+                Next::Guest(Outcome::Restart(reason)) => self.restart(reason),
+                Next::Guest(Outcome::Stop(reason)) => return self.stop(reason),
+                Next::BadImage(e) => return self.ended(result::BAD_IMAGE, format_args!("{e}")),
+                Next::Refused(e) => return self.ended(result::UNHANDLED, format_args!("{e}")),
+            };
+        }
+    }
+
+    /// Runs the guest until the next thing happens.
+    #[inline]
+    fn enter(&mut self, event: Option<Event>) -> Next {
+        if let Some(event) = event {
+            self.cpu.inject(event);
+        }
+        match self.cpu.run(self.vm.next_deadline()) {
+            Ok(Stopped::Exit(message)) => {
+                let outcome =
+                    self.vm.exited(&mut self.cpu, &mut self.ram, &mut self.doorbell, &message);
+                if self.doorbell.busy() {
+                    self.attend(message.reason == PREEMPTION_TIMER_EXPIRED);
+                }
+                Next::Guest(outcome)
+            }
+            Ok(Stopped::Notified(arrival)) => {
+                let outcome = self.vm.notified(&mut self.cpu, &mut self.doorbell, arrival);
+                self.attend(false);
+                Next::Guest(outcome)
+            }
+            Err(refused) => Next::Refused(refused),
+        }
+    }
+
+    /// Sees to what the guest's devices left for the outside.
+    fn attend(&mut self, everything: bool) {
+        if everything {
+            self.doorbell.flush();
+        } else {
+            self.doorbell.ring();
+        }
+        if let Some(line) = self.doorbell.take_debug_line() {
+            self.status.say(format_args!("debug : {line}"));
+        }
+        if !self.breach_told
+            && let Some(breach) = self.doorbell.breach()
+        {
+            self.breach_told = true;
+            self.status.say(format_args!("report : the console is closed: {breach}"));
+        }
+    }
+
+    /// Loads the guest and sets its first instruction.
+    fn start(&mut self) -> Next {
+        let started = self.pristine.start(&self.config, self.size, &mut self.ram, &mut self.cpu);
+        match started {
+            Ok(start) => {
+                self.status.say(format_args!("report : {start}"));
+                Next::Guest(Outcome::Resume)
+            }
+            Err(e) => Next::BadImage(e),
+        }
+    }
+
+    /// Starts the guest again, from power-on and the pristine images.
+    fn restart(&mut self, reason: RestartReason) -> Next {
+        self.doorbell.flush();
+        self.vm.restart(self.cpu.now());
+        self.status.say(format_args!("restarted count={} : {reason}", self.vm.restarts()));
+        self.pristine.clear(self.size, &mut self.ram);
+        self.start()
+    }
+
+    /// Ends the guest, with a report where that helps.
+    fn stop(&mut self, reason: StopReason) {
+        if reason.wants_report() {
+            let mut lines = self.status.report();
+            // Writing status lines cannot fail.
+            let _ = report::write(&mut lines, reason, &self.vm, &mut self.cpu, &mut self.ram);
+        }
+        self.ended(reason.result(), format_args!("{reason}"));
+    }
+
+    fn ended(&mut self, result: u8, why: fmt::Arguments<'_>) {
+        self.doorbell.flush();
+        self.status.insist(format_args!("stopped result={result} : {why}"));
+    }
+}
+
+/// What comes next.
+enum Next {
+    /// What the core says.
+    Guest(Outcome),
+    /// The guest cannot be started.
+    BadImage(BootError),
+    /// The kernel refuses what the VMM asks of the virtual CPU.
+    Refused(Refused),
+}
+
+/// Reads this domain's configuration.
+fn configuration() -> Result<Config, ConfigError> {
+    /// Room for the largest: the command line and some names.
+    const LARGEST: usize = bulkhead_config::COMMAND_LINE_MAX + 256;
+    let region: Region<Read> = memory_region!(Read, config_vaddr, config_size);
+    let mut bytes = [0; LARGEST];
+    let length = region.len().min(LARGEST);
+    region.read(0, &mut bytes[..length]).map_err(|_| ConfigError::Malformed)?;
+    bulkhead_config::read(&bytes[..length])
+}
+
+/// CPUID of the processor, which a protection domain may execute.
+fn host_cpuid(leaf: u32, subleaf: u32) -> Leaf {
+    let r = core::arch::x86_64::__cpuid_count(leaf, subleaf);
+    Leaf { eax: r.eax, ebx: r.ebx, ecx: r.ecx, edx: r.edx }
+}

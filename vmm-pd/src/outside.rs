@@ -1,0 +1,166 @@
+//! The guest's console over sDDF's serial queues, and its debug port.
+//!
+//! Output is staged and handed over in batches: at a line's end, when the batch
+//! is large, and whenever the guest halts or its timer runs out; a notification
+//! wakes two other domains, which costs more than many exits.
+
+use heapless::String;
+use sddf::serial::{Consumer, LayoutError, PeerError, Producer, Shared, Space};
+use sel4_microkit::Channel;
+use shmem::{Read, ReadWrite, Region};
+use vmm_core::outside::Outside;
+
+/// Bytes staged before they are handed over without a line's end.
+const BATCH: u32 = 128;
+
+/// Longest line of the debug port; longer ones are broken.
+const DEBUG_LINE: usize = 120;
+
+/// The console's four regions.
+#[derive(Debug)]
+pub struct ConsoleRegions {
+    pub tx_queue: Region<ReadWrite>,
+    pub tx_data: Region<ReadWrite>,
+    pub rx_queue: Region<ReadWrite>,
+    pub rx_data: Region<Read>,
+}
+
+/// A direction of the console, or why it is closed.
+type Line<T> = Result<T, PeerError>;
+
+/// Everything that leaves the VMM.
+#[derive(Debug)]
+pub struct Doorbell {
+    tx: Line<Producer>,
+    rx: Line<Consumer>,
+    staged: u32,
+    /// The console's peer must be notified.
+    ring: bool,
+    channel: Channel,
+    epoch_seconds: u64,
+    debug: String<DEBUG_LINE>,
+    debug_complete: bool,
+}
+
+impl Doorbell {
+    /// Attaches to the console's queues.
+    ///
+    /// # Errors
+    /// The regions cannot be queues: the system description is wrong.
+    pub fn new(
+        regions: ConsoleRegions,
+        channel: Channel,
+        epoch_seconds: u64,
+    ) -> Result<Self, LayoutError> {
+        let tx = Shared::new(&regions.tx_queue, regions.tx_data)?;
+        let rx = Shared::new(&regions.rx_queue, regions.rx_data)?;
+        Ok(Doorbell {
+            tx: Producer::attach(tx),
+            rx: Consumer::attach(rx),
+            staged: 0,
+            ring: false,
+            channel,
+            epoch_seconds,
+            debug: String::new(),
+            debug_complete: false,
+        })
+    }
+
+    /// Lets the console's peer see what was staged, and rings if it must know.
+    pub fn flush(&mut self) {
+        if self.staged > 0
+            && let Ok(tx) = &mut self.tx
+        {
+            tx.publish();
+            self.staged = 0;
+            self.ring = true;
+        }
+        self.ring();
+    }
+
+    /// Whether anything waits for [`Doorbell::flush`], [`Doorbell::ring`] or
+    /// [`Doorbell::take_debug_line`].
+    #[inline]
+    pub fn busy(&self) -> bool {
+        self.staged > 0 || self.ring || self.debug_complete
+    }
+
+    /// Rings if something was handed over or taken since.
+    pub fn ring(&mut self) {
+        if core::mem::take(&mut self.ring) {
+            self.channel.notify();
+        }
+    }
+
+    /// The line of the debug port that is complete, if one is.
+    pub fn take_debug_line(&mut self) -> Option<String<DEBUG_LINE>> {
+        core::mem::take(&mut self.debug_complete).then(|| core::mem::take(&mut self.debug))
+    }
+
+    /// The peer's breach of protocol that closed a direction, if one did.
+    pub fn breach(&self) -> Option<PeerError> {
+        self.tx.as_ref().err().or(self.rx.as_ref().err()).copied()
+    }
+
+    /// Stages a byte; if there is no room, asks to be told when there is.
+    fn stage(&mut self, byte: u8) -> Result<bool, PeerError> {
+        let Ok(tx) = &mut self.tx else {
+            // A console that is gone swallows everything, as an unplugged line.
+            return Ok(true);
+        };
+        if tx.stage(&[byte])? == 1 {
+            self.staged += 1;
+            if byte == b'\n' || self.staged >= BATCH {
+                tx.publish();
+                self.staged = 0;
+                self.ring = true;
+            }
+            return Ok(true);
+        }
+        tx.publish();
+        self.ring |= self.staged > 0;
+        self.staged = 0;
+        match tx.wait_for_space(1)? {
+            Space::Available => Ok(tx.enqueue(&[byte])? == 1),
+            Space::Wait => Ok(false),
+        }
+    }
+}
+
+impl Outside for Doorbell {
+    fn console_write(&mut self, byte: u8) -> bool {
+        self.stage(byte).unwrap_or_else(|breach| {
+            self.tx = Err(breach);
+            true
+        })
+    }
+
+    fn console_read(&mut self) -> Option<u8> {
+        let rx = self.rx.as_mut().ok()?;
+        let mut byte = [0];
+        match rx.dequeue(&mut byte) {
+            Ok(0) => None,
+            Ok(_) => {
+                self.ring |= rx.producer_waits();
+                Some(byte[0])
+            }
+            Err(breach) => {
+                self.rx = Err(breach);
+                None
+            }
+        }
+    }
+
+    fn debug_write(&mut self, byte: u8) {
+        if self.debug_complete {
+            // The last line has not been fetched: the port is faster than its
+            // reader, and says so nowhere else.
+            return;
+        }
+        self.debug_complete = byte == b'\n' || self.debug.push(byte.into()).is_err();
+    }
+
+    fn epoch_seconds(&self) -> u64 {
+        self.epoch_seconds
+    }
+}

@@ -1,0 +1,64 @@
+//! Waiting without a guest to run: for notifications, and for a moment that
+//! the timer domain keeps.
+
+use deadline::{Clock, ClockError, ClockReader, Notify, Sleeper, Tsc};
+use sel4_microkit::{Channel, Event, recv, timestamp_counter};
+use shmem::{Read, ReadWrite, Region, WordError};
+use vmm_core::types::Ticks;
+
+/// The timer domain's client end.
+#[derive(Debug)]
+pub struct Timer {
+    sleeper: Sleeper,
+    clock: ClockReader,
+    channel: Channel,
+}
+
+impl Timer {
+    /// Attaches to the two regions.
+    ///
+    /// # Errors
+    /// They are too small: the system description is wrong.
+    pub fn new(
+        deadline: &Region<ReadWrite>,
+        clock: &Region<Read>,
+        channel: Channel,
+    ) -> Result<Self, WordError> {
+        Ok(Timer { sleeper: Sleeper::new(deadline)?, clock: ClockReader::new(clock)?, channel })
+    }
+
+    /// The clock, once the timer has measured it.
+    ///
+    /// # Errors
+    /// The timer states a clock that cannot be.
+    pub fn clock(&self) -> Result<Clock, ClockError> {
+        loop {
+            match self.clock.read() {
+                // It notifies when it has.
+                Err(ClockError::NotReady) => drop(recv()),
+                other => return other,
+            }
+        }
+    }
+
+    /// Waits for a notification, at the latest until `until`.
+    pub fn sleep(&mut self, until: Option<Ticks>) {
+        let now = || Tsc(timestamp_counter());
+        match self.sleeper.set(until.map(|t| Tsc(t.0)), now) {
+            Notify::Needed => self.channel.notify(),
+            Notify::NotNeeded => {}
+        }
+        if until.is_some_and(|t| t.0 <= timestamp_counter()) {
+            return;
+        }
+        match recv() {
+            Event::Notified(channels) => {
+                if channels.contains(self.channel) {
+                    self.sleeper.woken();
+                }
+            }
+            // A VMM has neither callers nor children.
+            Event::Protected(..) | Event::Fault(..) => {}
+        }
+    }
+}
