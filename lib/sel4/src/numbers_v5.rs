@@ -351,11 +351,13 @@ pub mod vm_attributes {
     pub const WRITE_COMBINING: usize = 4;
 }
 
-/// Message registers of `syscall::VM_ENTER` and of what it returns.
+/// Message registers of `syscall::VM_ENTER` and of what it returns. A message of `CALL_REGISTERS_LENGTH` words sets the guest's registers, from `FAULT_RAX` on; one word more sets its CR2.
 pub mod vmenter {
     pub const CALL_RIP: usize = 0;
     pub const CALL_PRIMARY_CONTROLS: usize = 1;
     pub const CALL_ENTRY_INTERRUPTION: usize = 2;
+    pub const CALL_REGISTERS_LENGTH: usize = 25;
+    pub const CALL_CR2: usize = 25;
     pub const FAULT_REASON: usize = 3;
     pub const FAULT_QUALIFICATION: usize = 4;
     pub const FAULT_INSTRUCTION_LENGTH: usize = 5;
