@@ -100,7 +100,7 @@ fn the_page_tables_map_four_gib_onto_themselves() {
         let directory = next(number(m, pdpt + gib * 8, 8));
         for i in 0..512 {
             let page = number(m, directory + i * 8, 8);
-            assert_eq!(page, gib * n::GIB + i * 2 * n::MIB | 0x83);
+            assert_eq!(page, (gib * n::GIB + i * 2 * n::MIB) | 0x83);
         }
     }
     assert_eq!(number(m, n::BOOT_PAGE_TABLES + 8, 8), 0);

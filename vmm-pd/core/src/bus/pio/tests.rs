@@ -204,7 +204,7 @@ fn the_power_management_timer_is_read_whole_or_by_bytes() {
     let mut b = Bench::new();
     b.now = Ticks(1234 * HZ);
     let whole = b.read(n::PM_TIMER_PORT, Width::Dword);
-    assert_eq!(u64::from(whole), 1234 * PM_TIMER_HZ & 0xFFFF_FFFF);
+    assert_eq!(u64::from(whole), (1234 * PM_TIMER_HZ) & 0xFFFF_FFFF);
     let low = b.read(n::PM_TIMER_PORT, Width::Word);
     assert_eq!(b.read(n::PM_TIMER_PORT + 2, Width::Word) << 16 | low, whole);
 }
