@@ -100,6 +100,8 @@ struct E820Entry {
     kind: U32,
 }
 
+const _: () = assert!(size_of::<SetupHeader>() == 0x26C - 0x1F1);
+
 /// What a checked header says.
 struct Plan {
     header: SetupHeader,
@@ -245,7 +247,7 @@ fn write_zero_page<M: GuestMemory>(
     // A list of ours would go here; the image's own word is not to be trusted.
     header.setup_data = 0.into();
 
-    memory.zero(Gpa(n::ZERO_PAGE), n::PAGE)?;
+    // Low memory is clear: every other field of the page is zero.
     memory.write(Gpa(n::ZERO_PAGE + HEADER), header.as_bytes())?;
     memory.write(Gpa(n::ZERO_PAGE + ACPI_RSDP), &acpi::RSDP.0.to_le_bytes())?;
     memory.write(Gpa(n::ZERO_PAGE + E820_ENTRIES), &[e820::RANGES as u8])?;
@@ -259,24 +261,32 @@ fn write_zero_page<M: GuestMemory>(
 }
 
 /// Identity tables of 2 MiB pages over the first four GiB (Intel SDM vol. 3A,
-/// 4.5): the protocol wants kernel, zero page and command line mapped.
+/// 4.5): the protocol wants kernel, zero page and command line mapped. Low
+/// memory is clear: entries that are not written are absent.
 fn write_page_tables<M: GuestMemory>(memory: &mut M) -> Result<(), BootError> {
     /// Present and writable.
     const TABLE: u64 = 0b11;
     /// And a page.
     const LARGE: u64 = TABLE | 1 << 7;
+    const LARGE_SIZE: u64 = 2 * n::MIB;
     const PDPT: u64 = n::BOOT_PAGE_TABLES + n::PAGE;
     const DIRECTORIES: u64 = PDPT + n::PAGE;
+    const GIBS: u64 = 4;
+    /// Entries written at a time.
+    const CHUNK: u64 = 64;
 
-    memory.zero(Gpa(n::BOOT_PAGE_TABLES), n::BOOT_PAGE_TABLES_END - n::BOOT_PAGE_TABLES)?;
     memory.write(Gpa(n::BOOT_PAGE_TABLES), &(PDPT | TABLE).to_le_bytes())?;
-    for gib in 0..4 {
+    for gib in 0..GIBS {
         let directory = DIRECTORIES + gib * n::PAGE;
         memory.write(Gpa(PDPT + gib * 8), &(directory | TABLE).to_le_bytes())?;
-        for entry in 0..n::PAGE / 8 {
-            let page = gib * n::GIB + entry * 2 * n::MIB;
-            memory.write(Gpa(directory + entry * 8), &(page | LARGE).to_le_bytes())?;
-        }
+    }
+    // The directories are one array of entries.
+    let mut first = 0;
+    while first < GIBS * n::GIB / LARGE_SIZE {
+        let entries: [U64; CHUNK as usize] =
+            core::array::from_fn(|i| U64::new(((first + i as u64) * LARGE_SIZE) | LARGE));
+        memory.write(Gpa(DIRECTORIES + first * 8), entries.as_bytes())?;
+        first += CHUNK;
     }
     Ok(())
 }

@@ -84,13 +84,21 @@ impl GuestMemory for Recorder {
     }
 }
 
-/// Loads into memory that refuses nothing.
+/// Loads into memory that refuses nothing, and checks that what starts, if it
+/// does, lies where kernels may and apart from its RAM disk.
 ///
 /// # Returns
 /// What was written outside RAM all the same.
 fn writes_outside(kernel: &[u8], initrd: Option<&[u8]>) -> Vec<Span> {
     let mut memory = Recorder::new();
-    let _ = load(&mut memory, ram(), &images(kernel, initrd));
+    if let Ok(start) = load(&mut memory, ram(), &images(kernel, initrd)) {
+        let entry = start.entry.rip.0;
+        assert!(layout::kernel_room(ram()).contains(start.kernel));
+        assert!(start.kernel.contains(Span::new(entry, entry + 1)));
+        if let Some(initrd) = start.initrd {
+            assert!(!initrd.overlaps(start.kernel) && initrd.end <= RAM);
+        }
+    }
     memory.outside
 }
 

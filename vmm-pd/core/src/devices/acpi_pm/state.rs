@@ -1,4 +1,5 @@
-//! What a snapshot of the ACPI fixed hardware holds.
+//! What a snapshot of the ACPI fixed hardware holds. Times are ticks of the
+//! machine it was taken on.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,5 @@
-//! What a snapshot of the clock holds.
+//! What a snapshot of the clock holds. Times are ticks of the machine it was
+//! taken on.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,5 @@
-//! What a snapshot of the UART holds.
+//! What a snapshot of the UART holds. Times are ticks of the machine it was
+//! taken on.
 
 use heapless::Deque;
 use serde::{Deserialize, Serialize};
