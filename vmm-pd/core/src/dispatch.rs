@@ -8,8 +8,9 @@
 //! control asks for them, and no control of ours does; those stop the guest
 //! rather than guess.
 
-use crate::bus::access::Buses;
+use crate::bus::mmio::Buses;
 use crate::bus::msr::{self, Registers};
+use crate::bus::pio;
 use crate::control::{self, Written};
 use crate::cpu::{Cpu, Exception, Gpr, StateField};
 use crate::devices::request::Request;
@@ -63,10 +64,7 @@ pub fn handle(
     let mut exit = Handling { vm, cpu, memory, outside, message, now };
     let next = exit.row(message.parse());
     match next {
-        Next::GoOn => {
-            let mut boundary = Boundary::of(cpu);
-            vm.go_on_from(cpu, &mut boundary)
-        }
+        Next::GoOn => vm.go_on(cpu),
         Next::Halt => halt(vm, cpu),
         Next::End(outcome) => outcome,
     }
@@ -80,7 +78,7 @@ fn halt(vm: &mut Vm, cpu: &mut impl Cpu) -> Outcome {
         return vm.go_on_from(cpu, &mut boundary);
     }
     let nmi =
-        !boundary.nmi_blocked() && (vm.events.waits() || vm.devices.interrupts.nmi_possible());
+        !boundary.nmi_blocked() && (vm.events.nmi_waits() || vm.devices.interrupts.nmi_possible());
     if !boundary.interrupts_enabled() && !nmi && !vm.devices.interrupts.init_pending() {
         return Outcome::Stop(StopReason::HaltedForGood);
     }
@@ -325,29 +323,22 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
         if io.string {
             return self.string_io();
         }
-        let mut buses = Buses {
-            devices: &mut self.vm.devices,
-            outside: self.outside,
-            now: self.now,
-            request: None,
-        };
-        let request = {
-            use crate::emulate::PortBus as _;
-            let rax = self.cpu.gpr(Gpr::Rax);
-            match io.direction {
-                Direction::Out => {
-                    let value = low(rax & io.width.mask());
-                    buses.port_write(io.port, io.width, value);
-                }
-                Direction::In => {
-                    let value = u64::from(buses.port_read(io.port, io.width)) & io.width.mask();
-                    // A 32-bit result clears the upper half; smaller ones leave
-                    // the rest alone.
-                    let kept = if io.width == Width::Dword { 0 } else { rax & !io.width.mask() };
-                    self.cpu.set_gpr(Gpr::Rax, kept | value);
-                }
+        let devices = &mut self.vm.devices;
+        let rax = self.cpu.gpr(Gpr::Rax);
+        let request = match io.direction {
+            Direction::Out => {
+                let value = low(rax & io.width.mask());
+                pio::write(devices, io.port, io.width, value, self.now, self.outside)
             }
-            buses.request
+            Direction::In => {
+                let read = pio::read(devices, io.port, io.width, self.now, self.outside);
+                let value = u64::from(read) & io.width.mask();
+                // A 32-bit result clears the upper half; smaller ones leave the
+                // rest alone.
+                let kept = if io.width == Width::Dword { 0 } else { rax & !io.width.mask() };
+                self.cpu.set_gpr(Gpr::Rax, kept | value);
+                None
+            }
         };
         self.vm.refresh_deadline();
         self.skip();

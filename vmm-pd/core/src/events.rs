@@ -18,6 +18,9 @@ pub const RFLAGS_IF: u64 = 1 << 9;
 /// RFLAGS.TF.
 pub const RFLAGS_TF: u64 = 1 << 8;
 
+/// RFLAGS.RF.
+pub const RFLAGS_RF: u64 = 1 << 16;
+
 /// Blocking by STI (Intel SDM vol. 3C, table 25-3).
 pub const BLOCKING_STI: u32 = 1 << 0;
 /// Blocking by MOV SS.
@@ -249,9 +252,17 @@ impl Events {
         Ok(())
     }
 
-    /// Whether something waits here that ends a halt.
-    pub const fn waits(&self) -> bool {
-        self.nmi || self.interrupt.is_some()
+    /// Whether anything waits here for delivery.
+    pub const fn wait(&self) -> bool {
+        self.nmi
+            || self.interrupt.is_some()
+            || self.exception.is_some()
+            || self.interrupted.is_some()
+    }
+
+    /// Whether an NMI waits here.
+    pub const fn nmi_waits(&self) -> bool {
+        self.nmi
     }
 
     /// The guest was entered without a look at its state, after a notification:
@@ -288,6 +299,7 @@ impl Events {
         source: &mut impl InterruptSource,
     ) -> Option<Event> {
         if let Some(exception) = self.exception.take() {
+            set_resume_flag(cpu, exception);
             return Some(Event::Exception(exception));
         }
         if let Some(event) = self.interrupted.take() {
@@ -313,6 +325,25 @@ impl Events {
             None => return None,
         };
         Some(Event::Interrupt(vector))
+    }
+}
+
+/// A fault pushes RFLAGS with RF set, so that a breakpoint on the instruction
+/// does not strike again when the handler returns to it (Intel SDM vol. 3B,
+/// 18.3.1.1). An injected one pushes what the guest's RFLAGS holds.
+fn set_resume_flag(cpu: &mut impl Cpu, exception: Exception) {
+    let fault = match exception {
+        Exception::InvalidOpcode
+        | Exception::StackFault(_)
+        | Exception::GeneralProtection(_)
+        | Exception::PageFault { .. }
+        | Exception::AlignmentCheck => true,
+        // #DB may be a trap, and of the two others nobody returns.
+        Exception::Debug | Exception::DoubleFault | Exception::MachineCheck => false,
+    };
+    let rflags = cpu.state(StateField::Rflags);
+    if fault && rflags & RFLAGS_RF == 0 {
+        cpu.set_state(StateField::Rflags, rflags | RFLAGS_RF);
     }
 }
 

@@ -319,6 +319,19 @@ impl Vm {
         self.go_on_from(cpu, &mut boundary)
     }
 
+    /// The guest goes on where it stands. At most exits nothing waits for
+    /// delivery, and then this is all there is to do.
+    #[inline]
+    pub(crate) fn go_on(&mut self, cpu: &mut impl Cpu) -> Outcome {
+        if self.events.wait() || self.devices.interrupts.has_pending() {
+            let mut boundary = Boundary::of(cpu);
+            return self.go_on_from(cpu, &mut boundary);
+        }
+        cpu.set_interrupt_window(false);
+        cpu.set_nmi_window(false);
+        Outcome::Resume
+    }
+
     /// Chooses what the next entry delivers, if there is to be an entry.
     pub(crate) fn go_on_from(&mut self, cpu: &mut impl Cpu, boundary: &mut Boundary) -> Outcome {
         if self.devices.interrupts.init_pending() {
@@ -338,3 +351,6 @@ impl Vm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

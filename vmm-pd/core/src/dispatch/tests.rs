@@ -123,24 +123,24 @@ impl Bench {
         vm.exited(cpu, memory, console, &message)
     }
 
-    fn notified(&mut self, arrival: Arrival) -> Outcome {
+    pub fn notified(&mut self, arrival: Arrival) -> Outcome {
         self.cpu.forget();
         self.vm.notified(&mut self.cpu, &mut self.console, arrival)
     }
 
     /// OUT to a port.
-    fn out(&mut self, port: u16, width: u64, value: u64) -> Outcome {
+    pub fn out(&mut self, port: u16, width: u64, value: u64) -> Outcome {
         self.cpu.gprs[0] = value;
         self.exit(30, u64::from(port) << 16 | (width - 1), 1)
     }
 
     /// IN from a port.
-    fn input(&mut self, port: u16, width: u64) -> (Outcome, u64) {
+    pub fn input(&mut self, port: u16, width: u64) -> (Outcome, u64) {
         let outcome = self.exit(30, u64::from(port) << 16 | 8 | (width - 1), 1);
         (outcome, self.cpu.gprs[0])
     }
 
-    fn wrmsr(&mut self, msr: u64, value: u64) -> Outcome {
+    pub fn wrmsr(&mut self, msr: u64, value: u64) -> Outcome {
         self.cpu.gprs[Gpr::Rcx as usize] = msr;
         self.cpu.gprs[Gpr::Rax as usize] = value & 0xffff_ffff;
         self.cpu.gprs[Gpr::Rdx as usize] = value >> 32;
@@ -153,12 +153,12 @@ impl Bench {
         (outcome, self.cpu.gprs[Gpr::Rdx as usize] << 32 | self.cpu.gprs[Gpr::Rax as usize])
     }
 
-    fn set_rflags(&mut self, rflags: u64) {
+    pub fn set_rflags(&mut self, rflags: u64) {
         self.cpu.set(StateField::Rflags, rflags);
     }
 
     /// x2APIC mode, software-enabled, timer in TSC-deadline mode at this vector.
-    fn enable_apic(&mut self, vector: u64) {
+    pub fn enable_apic(&mut self, vector: u64) {
         assert_eq!(self.wrmsr(0x1b, 0xfee0_0d00), Outcome::Resume);
         assert_eq!(self.wrmsr(0x80f, 0x1ff), Outcome::Resume);
         assert_eq!(self.wrmsr(0x832, 2 << 17 | vector), Outcome::Resume);

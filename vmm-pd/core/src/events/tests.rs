@@ -121,6 +121,18 @@ fn an_exception_goes_before_everything_else() {
 }
 
 #[test]
+fn a_fault_is_pushed_with_the_resume_flag() {
+    let (mut events, mut cpu) = (Events::default(), cpu(IF, 0));
+    events.raise(Exception::GeneralProtection(0)).unwrap();
+    choose(&mut events, &mut cpu, &mut queue(&[], false)).unwrap();
+    assert_eq!(cpu.get(StateField::Rflags), IF | RFLAGS_RF);
+    cpu.set(StateField::Rflags, IF);
+    events.raise(Exception::Debug).unwrap();
+    choose(&mut events, &mut cpu, &mut queue(&[], false)).unwrap();
+    assert_eq!(cpu.get(StateField::Rflags), IF);
+}
+
+#[test]
 fn a_single_step_trap_goes_before_interrupts() {
     let (mut events, mut cpu) = (Events::default(), cpu(IF | RFLAGS_TF, 0));
     cpu.set(StateField::PendingDebug, PENDING_DEBUG_BS);
@@ -214,7 +226,7 @@ fn an_interrupt_whose_delivery_failed_is_not_lost() {
         choose(&mut events, &mut cpu, &mut source),
         Some(Event::Exception(Exception::AlignmentCheck))
     );
-    assert!(cpu.interrupt_window && events.waits());
+    assert!(cpu.interrupt_window && events.wait());
     // It comes before what the fabric holds, and only once.
     assert_eq!(choose(&mut events, &mut cpu, &mut source), Some(Event::Interrupt(Vector(0x30))));
     assert_eq!(choose(&mut events, &mut cpu, &mut source), Some(Event::Interrupt(Vector(0x80))));
