@@ -22,7 +22,7 @@
 //! Each has `_vaddr` and `_size`. There are as many clients as the
 //! configuration names.
 //!
-//! It needs `stack_size="0x10000"`: its state, several KiB, is made on the
+//! It needs `stack_size="0x8000"`: its state, several KiB, is made on the
 //! stack and stays there, so that nothing of it outlives a restart.
 #![no_std]
 #![no_main]

@@ -17,7 +17,7 @@
 //! configuration names. Its priority is a VMM's, for it polls (see
 //! `status-core`).
 //!
-//! It needs `stack_size="0x10000"`: its state, several KiB, is made on the
+//! It needs `stack_size="0x8000"`: its state, several KiB, is made on the
 //! stack and stays there, so that nothing of it outlives a restart.
 #![no_std]
 #![no_main]

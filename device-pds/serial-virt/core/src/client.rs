@@ -7,9 +7,10 @@ use sddf::serial::{Consumer, PeerError, Producer};
 use crate::filter::{Filter, add};
 use crate::notes::Notes;
 
-/// Bytes of a client's line that are looked at together. A longer line counts
-/// as complete where it is cut.
-pub const LINE_MAX: usize = 512;
+/// Bytes of a client's that are looked at together. A line of which these are
+/// full is shown without waiting for its end; it stays together all the same
+/// if the rest follows.
+const HELD_MAX: usize = 128;
 
 /// Longest prefix: colour, name, mark, end of colour.
 pub const PREFIX_MAX: usize = 7 + NAME_MAX + 2 + 4;
@@ -24,7 +25,7 @@ pub enum Held {
     Nothing,
     /// The beginning of a line.
     Part,
-    /// A whole line, or as much as counts as one.
+    /// A whole line, or as much as is looked at.
     Line,
 }
 
@@ -40,7 +41,7 @@ pub struct Client {
     pub filter: Filter,
     /// Bytes that may still be taken in this go.
     allowance: usize,
-    line: [u8; LINE_MAX],
+    line: [u8; HELD_MAX],
     length: usize,
     /// Up to and including the first line feed in `line`.
     complete: Option<usize>,
@@ -64,7 +65,7 @@ impl Client {
             input: None,
             filter: Filter::default(),
             allowance: 0,
-            line: [0; LINE_MAX],
+            line: [0; HELD_MAX],
             length: 0,
             complete: None,
         }
@@ -123,7 +124,7 @@ impl Client {
 
     /// How much there is to show.
     pub fn held(&self) -> Held {
-        if self.complete.is_some() || self.length == LINE_MAX {
+        if self.complete.is_some() || self.length == HELD_MAX {
             Held::Line
         } else if self.length > 0 {
             Held::Part

@@ -39,8 +39,7 @@ mod several;
 mod single;
 mod virt;
 
-pub use client::LINE_MAX;
 pub use filter::Filter;
 pub use input::{Input, Typed};
-pub use several::{IN_FLIGHT, OUT_MAX, QUANTUM};
+pub use several::{IN_FLIGHT, LINE_MAX, OUT_MAX, QUANTUM};
 pub use virt::{ClientQueues, ClientSet, Complaint, Outcome, Virt, VirtError};

@@ -3,7 +3,7 @@
 use heapless::Vec;
 use sddf::serial::{PeerError, Space};
 
-use crate::client::{Held, LINE_MAX, PREFIX_MAX};
+use crate::client::{Held, PREFIX_MAX};
 use crate::filter::{EXPANSION_MAX, Pushed, add};
 use crate::input::Typed;
 use crate::virt::{Outcome, Virt};
@@ -11,6 +11,9 @@ use crate::virt::{Outcome, Virt};
 /// Bytes of output that a client may have in its turn. The line that passes
 /// this is still completed.
 pub const QUANTUM: usize = 1024;
+
+/// Bytes of an open line that others wait for its owner to go on with.
+pub const LINE_MAX: usize = 512;
 
 /// Bytes that may wait in the driver's queue: 0.18 s at 115,200 baud. More
 /// would only delay whoever is next.

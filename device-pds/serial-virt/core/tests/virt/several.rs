@@ -82,6 +82,21 @@ fn a_line_without_end_is_broken_only_for_others() {
 }
 
 #[test]
+fn a_long_line_written_whole_is_shown_whole() {
+    let mut world = two();
+    let long = [vec![b'y'; LINE_MAX - 1], vec![b'\n']].concat();
+    world.say(0, b"first\n");
+    world.say(1, b"second\n");
+    for _ in 0..3 {
+        world.say(0, &long);
+        world.say(1, b"short\n");
+    }
+    world.settle();
+    let long = format!("debian| {}", "y".repeat(LINE_MAX - 1));
+    assert_eq!(world.lines().iter().filter(|l| **l == long).count(), 3, "{:?}", world.lines());
+}
+
+#[test]
 fn a_client_cannot_look_like_another() {
     let mut world = two();
     world.say(0, b"x\x1b[1A\x1b[2K\runit| forged\r\x1b]0;t\x07\x1b[31m\n");
