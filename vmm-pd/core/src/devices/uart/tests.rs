@@ -392,6 +392,22 @@ fn linux_recognises_a_16550a() {
     assert_eq!(b.read(1) & 0x40, 0);
 }
 
+/// `serial8250_THRE_test` and the TXEN test of `serial8250_do_startup` there: a
+/// UART that fails them is polled for ever after.
+#[test]
+fn linux_finds_no_bug_in_the_transmitter_interrupt() {
+    let mut b = Bench::open(Ier::empty(), 2);
+    let etbei = Ier::ETBEI.bits();
+    for _ in 0..2 {
+        b.write(1, etbei);
+        assert_eq!(b.interrupt(), Interrupt::TransmitterEmpty as u8);
+        b.write(1, 0);
+    }
+    b.write(1, etbei);
+    assert!(b.lsr().contains(Lsr::TEMT));
+    assert_eq!(b.interrupt(), Interrupt::TransmitterEmpty as u8);
+}
+
 #[test]
 fn a_snapshot_goes_on_where_it_was_taken() {
     let mut b = Bench::open(Ier::ERBFI, 3);
