@@ -8,7 +8,7 @@
 //! control asks for them, and no control of ours does; those stop the guest
 //! rather than guess.
 
-use crate::bus::mmio::Buses;
+use crate::bus::access::Buses;
 use crate::bus::msr::{self, Registers};
 use crate::bus::pio;
 use crate::control::{self, Written};

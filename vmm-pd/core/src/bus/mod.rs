@@ -6,6 +6,7 @@
 //! counted. What an access asks of the machine as a whole travels back as a
 //! [`crate::devices::request::Request`].
 
+pub mod access;
 pub mod cpuid;
 pub mod mmio;
 pub mod msr;
