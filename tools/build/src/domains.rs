@@ -38,15 +38,14 @@ const ROOT_TASK_SCRIPT: &str = "lib/sel4-root-task/root.ld";
 const FLAGS: &[&str] = &[
     "-Crelocation-model=static",
     "-Ccode-model=small",
+    "-Crelro-level=off",
     "-Cforce-frame-pointers=yes",
     "-Clink-arg=-nostartfiles",
     "-Clink-arg=-nostdlib",
     "-Clink-arg=-static",
     "-Clink-arg=-no-pie",
     "-Clink-arg=-Wl,--build-id=none",
-    "-Clink-arg=-Wl,-z,norelro",
     "-Clink-arg=-Wl,-z,max-page-size=0x1000",
-    "-Clink-arg=-Wl,--no-warn-rwx-segments",
 ];
 
 /// Why the protection domains could not be built.

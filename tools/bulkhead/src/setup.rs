@@ -56,10 +56,10 @@ const BUILD: &[Need] = &[
     need("cpp", "cpp", "compiles the kernel"),
     need("objcopy", "binutils", "links the kernel"),
     need("python3", "python3", "runs the kernel's generators"),
-    need("grub-mkrescue", "grub-common", "makes the boot image"),
-    need("/usr/lib/grub/i386-pc/multiboot.mod", "grub-pc-bin", "boots the image"),
     need("xorriso", "xorriso", "makes the boot image"),
-    need("mformat", "mtools", "makes the boot image"),
+    need("/usr/lib/ISOLINUX/isolinux.bin", "isolinux", "boots the image"),
+    need("/usr/lib/syslinux/modules/bios/mboot.c32", "syslinux-common", "boots the kernel"),
+    need("dpkg-deb", "dpkg", "unpacks the guest's packages"),
 ];
 
 /// Sees to it that the emulated machine can run.

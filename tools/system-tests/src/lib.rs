@@ -5,8 +5,8 @@
 //! measure nothing. Ticks are what is measured, by other means.
 #![forbid(unsafe_code)]
 
-mod grub;
+mod bare;
 mod session;
 
-pub use grub::GrubImage;
+pub use bare::BareImage;
 pub use session::Session;

@@ -145,9 +145,8 @@ impl Session {
     }
 
     fn fail(&self, why: &str) -> ! {
-        let text = String::from_utf8_lossy(&self.transcript);
-        let lines: Vec<&str> = text.lines().collect();
-        let tail = lines[lines.len().saturating_sub(40)..].join("\n");
+        let start = self.transcript.len().saturating_sub(TAIL);
+        let tail = String::from_utf8_lossy(&self.transcript[start..]);
         let statuses: Vec<String> = self.statuses.iter().map(ToString::to_string).collect();
         let transcript = logs_folder().join(&self.name).join("console.log");
         let kept = match std::fs::write(&transcript, &self.transcript) {
@@ -165,6 +164,9 @@ impl Session {
         );
     }
 }
+
+/// How much of the console a failure shows, in bytes.
+const TAIL: usize = 3000;
 
 /// `target/bulkhead/logs/tests`.
 fn logs_folder() -> PathBuf {

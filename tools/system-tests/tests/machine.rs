@@ -9,11 +9,11 @@ use std::{
 };
 
 use bulkhead_machine::{Config, Ending, Event, Machine, MachineError, Status};
-use system_tests::{GrubImage, Session};
+use system_tests::{BareImage, Session};
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
 
-fn config(image: &GrubImage) -> Config {
+fn config(image: &BareImage) -> Config {
     // `Session` sets the folder of logs.
     Config::new(image.path(), "")
 }
@@ -27,39 +27,44 @@ fn running(process: u32) -> bool {
 
 #[test]
 fn the_console_carries_text_both_ways_and_a_soft_off_ends_it() {
-    let image = GrubImage::script("echo ready\nread line\necho \"got $line\"\nhalt");
+    // Answers each character with the next one of the alphabet.
+    let image = BareImage::new(
+        "       serial_start COM1
+                movb    $'!', %al
+                serial_put COM1
+        1:      serial_get COM1
+                cmpb    $'.', %al
+                je      2f
+                incb    %al
+                serial_put COM1
+                jmp     1b
+        2:      serial_drain COM1
+                power_off
+        3:      jmp     3b",
+    );
     let mut session = Session::start("console", config(&image));
-    session.expect("ready", LIMIT);
-    session.type_line("some words");
-    assert_eq!(session.expect("got ([^\r\n]*)[\r\n]", LIMIT), "some words");
+    session.expect("!", LIMIT);
+    session.type_text("GDKKN.");
+    session.expect("HELLO", LIMIT);
     assert!(matches!(session.expect_end(LIMIT), Ending::PoweredOff { ticks: Some(_) }));
 }
 
 #[test]
 fn the_second_port_carries_status_lines() {
-    // Eight bits a byte, then: 0x2F8 is COM2's data register; bit 5 of the line
-    // status says that it is free for the next byte.
-    let image = GrubImage::code(
-        "        movb $3, %al
-                movw $0x2fb, %dx
-                outb %al, %dx
-                movl $text, %esi
-        1:      movw $0x2fd, %dx
-        2:      inb %dx, %al
-                testb $0x20, %al
-                jz 2b
-                lodsb
-                testb %al, %al
-                jz 3f
-                movw $0x2f8, %dx
-                outb %al, %dx
-                jmp 1b
-        3:      hlt
-                jmp 3b
-        text:   .ascii \"noise\\x02\"
-                .ascii \"guest a sto\\x02\"
-                .ascii \"system - ready\\x03\\npped result=7 : done\\x03\\n\"
-                .byte 0",
+    let image = BareImage::new(
+        "       serial_start COM2
+                movl    $text, %esi
+        1:      lodsb
+                testb   %al, %al
+                jz      2f
+                serial_put COM2
+                jmp     1b
+        2:      hlt
+                jmp     2b
+        text:   .ascii  \"noise\\x02\"
+                .ascii  \"guest a sto\\x02\"
+                .ascii  \"system - ready\\x03\\npped result=7 : done\\x03\\n\"
+                .byte   0",
     );
     let mut session = Session::start("status", config(&image));
     session.expect_status("of the guest", |status| matches!(status, Status::Guest { .. }), LIMIT);
@@ -69,7 +74,7 @@ fn the_second_port_carries_status_lines() {
 
 #[test]
 fn a_triple_fault_of_the_machine_is_reported_and_ends_it() {
-    let image = GrubImage::code("lidt none\nint3\nnone: .word 0\n.long 0");
+    let image = BareImage::new("lidt none\nint3\nnone: .word 0, 0, 0");
     let mut session = Session::start("triple-fault", config(&image));
     let Ending::Failed { why, .. } = session.expect_end(LIMIT) else {
         panic!("not taken for a failure");
@@ -79,7 +84,16 @@ fn a_triple_fault_of_the_machine_is_reported_and_ends_it() {
 
 #[test]
 fn the_same_image_takes_the_same_ticks() {
-    let image = GrubImage::script("echo one\necho two\nhalt");
+    // Long enough for the firmware's and the serial port's timers to matter.
+    let image = BareImage::new(
+        "       serial_start COM1
+                movl    $4096, %ecx
+        1:      movb    $'x', %al
+                serial_put COM1
+                loop    1b
+                power_off
+        2:      jmp     2b",
+    );
     let ticks = |name: &str| {
         let mut session = Session::start(name, config(&image));
         match session.expect_end(LIMIT) {
@@ -94,23 +108,16 @@ fn the_same_image_takes_the_same_ticks() {
 fn nothing_is_lost_when_the_listener_is_slow() {
     // 96 KiB, more than any buffer of the host's on the way.
     const COUNT: usize = 96 * 1024;
-    let image = GrubImage::code(&format!(
-        "        movb $3, %al
-                movw $0x3fb, %dx
-                outb %al, %dx
-                movl ${COUNT}, %ecx
-        1:      movw $0x3fd, %dx
-        2:      inb %dx, %al
-                testb $0x20, %al
-                jz 2b
-                movb %cl, %al
-                andb $0x3f, %al
-                addb $0x20, %al
-                movw $0x3f8, %dx
-                outb %al, %dx
-                loop 1b
-        3:      hlt
-                jmp 3b"
+    let image = BareImage::new(&format!(
+        "       serial_start COM1
+                movl    ${COUNT}, %ecx
+        1:      movb    %cl, %al
+                andb    $0x3f, %al
+                addb    $0x20, %al
+                serial_put COM1
+                loop    1b
+        2:      hlt
+                jmp     2b"
     ));
     let mut session = Session::start("slow-listener", config(&image));
     session.expect("^", LIMIT);
@@ -123,7 +130,7 @@ fn nothing_is_lost_when_the_listener_is_slow() {
 
 #[test]
 fn a_dropped_machine_leaves_no_emulator_behind() {
-    let image = GrubImage::code("1: jmp 1b");
+    let image = BareImage::new("1: jmp 1b");
     let logs = tempfile::tempdir().expect("a temporary folder");
     let machine =
         Machine::start(Config::new(image.path(), logs.path()), |_| {}).expect("the machine starts");
@@ -138,7 +145,7 @@ const HOLD: &str = "BULKHEAD_TEST_HOLD";
 
 #[test]
 fn an_owner_that_is_killed_takes_the_emulator_along() {
-    let image = GrubImage::code("1: jmp 1b");
+    let image = BareImage::new("1: jmp 1b");
     // What the killed owner cannot remove goes with this folder.
     let temporary = tempfile::tempdir().expect("a temporary folder");
     let mut owner = Command::new(std::env::current_exe().expect("this program has a file"))
@@ -176,7 +183,7 @@ fn helper_that_holds_a_machine() {
 
 #[test]
 fn a_killed_machine_says_so_at_once() {
-    let image = GrubImage::code("1: jmp 1b");
+    let image = BareImage::new("1: jmp 1b");
     let logs = tempfile::tempdir().expect("a temporary folder");
     let (sender, events) = std::sync::mpsc::channel();
     let mut machine = Machine::start(Config::new(image.path(), logs.path()), move |event| {
