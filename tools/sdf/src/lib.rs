@@ -12,6 +12,7 @@
 //! [`authority_markdown`] and [`topology_svg`] show who may touch what.
 #![forbid(unsafe_code)]
 
+mod authority;
 mod board;
 mod check;
 mod compile;
@@ -23,7 +24,9 @@ mod parse;
 mod problem;
 mod rule;
 mod source;
+mod topology;
 
+pub use authority::authority_markdown;
 pub use board::{Board, Reserved, Support};
 pub use compile::{Compiled, compile};
 pub use files::{FileSize, Files, NotBuilt, SearchPath};
@@ -32,3 +35,4 @@ pub use parse::{Parsed, parse};
 pub use problem::{Problem, Problems, render};
 pub use rule::{Rule, Weight};
 pub use source::{At, Source, Span};
+pub use topology::topology_svg;

@@ -65,7 +65,11 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        if self.source.has_excerpts() {
+            f.write_str(&self.message)
+        } else {
+            f.write_str(&self.line())
+        }
     }
 }
 
@@ -88,7 +92,7 @@ impl Diagnostic for Problem {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(self.source.code())
+        self.source.has_excerpts().then(|| self.source.code())
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
@@ -102,32 +106,44 @@ impl Diagnostic for Problem {
     }
 }
 
+/// Most problems that are shown: nobody reads more at once.
+const SHOWN: usize = 100;
+
 /// Everything that was found wrong with a description, in the order of its
-/// text. Holds at least one error, and the warnings beside it.
+/// text. Holds at least one error, and the warnings beside it; of very many
+/// the first hundred.
 #[derive(Clone, Debug)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    shown: Vec<Problem>,
+    errors: usize,
+}
 
 impl Problems {
     pub(crate) fn new(mut problems: Vec<Problem>) -> Self {
         sort(&mut problems);
-        Problems(problems)
+        let errors = problems.iter().filter(|p| p.rule.weight() == Weight::Error).count();
+        problems.truncate(SHOWN);
+        Problems { shown: problems, errors }
     }
 
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
+        self.shown.iter()
     }
 }
 
 pub(crate) fn sort(problems: &mut [Problem]) {
-    problems.sort_by_key(|p| (p.source.name().to_owned(), p.at.start, p.rule));
+    // All of one file come together: they are mostly of one.
+    problems.sort_by(|a, b| {
+        let key = |p: &Problem| (p.at.start, p.rule);
+        a.source.name().cmp(b.source.name()).then(key(a).cmp(&key(b)))
+    });
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let errors = self.0.iter().filter(|p| p.rule.weight() == Weight::Error).count();
-        let name = self.0.first().map_or("the description", |p| p.source.name());
-        match errors {
+        let name = self.shown.first().map_or("the description", |p| p.source.name());
+        match self.errors {
             1 => write!(f, "{name} breaks a rule"),
             n => write!(f, "{name} breaks rules in {n} places"),
         }
@@ -138,7 +154,7 @@ impl Error for Problems {}
 
 impl Diagnostic for Problems {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        Some(Box::new(self.0.iter().map(|p| p as &dyn Diagnostic)))
+        Some(Box::new(self.shown.iter().map(|p| p as &dyn Diagnostic)))
     }
 }
 

@@ -44,19 +44,19 @@ rules! {
     DocumentSize document_size Error "a description is at most 1 MiB";
     WellFormed well_formed Error "a description is well-formed XML";
     RootElement root_element Error "the outermost element is `system`";
-    UnknownElement unknown_element Error "only an element that the format defines may stand here";
-    UnknownAttribute unknown_attribute Error "only an attribute that the format defines may stand here";
+    UnknownElement unknown_element Error "the format has no such element here";
+    UnknownAttribute unknown_attribute Error "the format has no such attribute here";
     MissingAttribute missing_attribute Error "this element needs the attribute";
     MissingElement missing_element Error "this element needs another one inside it";
     RepeatedElement repeated_element Error "this element may stand here only once";
     StrayText stray_text Error "a description has elements and comments, but no text";
-    Number number Error "a number is decimal, or hexadecimal after 0x, below 2^64; underscores are skipped";
+    Number number Error "a number is decimal, or hexadecimal after 0x, and below 2^64";
     PlainNumber plain_number Error "the Microkit reads this number in plain decimal only";
     Boolean boolean Error "a yes-or-no attribute is `true` or `false`";
     SystemAttribute system_attribute Warning "`system` has no attributes; the Microkit ignores them";
 
     // Protection domains.
-    PdCount pd_count Error "a system has a protection domain, and no more of them than its board has room for";
+    PdCount pd_count Error "a system has protection domains, as many as its board has room for";
     PdName pd_name Error "a protection domain's name is 1 to 63 printable ASCII characters without spaces";
     PdNameReserved pd_name_reserved Error "the name `monitor` belongs to the Microkit's monitor";
     PdNameUnique pd_name_unique Error "each protection domain has a name of its own";
@@ -67,10 +67,10 @@ rules! {
     SmcArmOnly smc_arm_only Error "secure monitor calls exist on ARM only";
     ChildId child_id Error "a child's number is 0 to 61";
     ChildIdUnique child_id_unique Error "the children and the virtual CPU of a protection domain have different numbers";
-    VmmWithoutChildren vmm_without_children Error "on x86-64 a protection domain with a virtual machine has no children: their faults could not reach it while its guest runs";
+    VmmWithoutChildren vmm_without_children Error "on x86-64 a protection domain that runs a guest has no children";
     SetvarUnique setvar_unique Error "each variable of a program is set once";
     SetvarRegion setvar_region Error "`region_paddr` names a memory region of this description";
-    SetvarPhysAddr setvar_phys_addr Error "on x86-64 only a region with a `phys_addr` has an address that is known when the image is built";
+    SetvarPhysAddr setvar_phys_addr Error "on x86-64 only a region with a `phys_addr` has a known physical address";
 
     // Memory regions and maps.
     RegionCount region_count Error "a system has no more memory regions than its board has room for";
@@ -79,27 +79,27 @@ rules! {
     RegionSizeMissing region_size_missing Error "a region has a size, or a file to take it from";
     RegionPageSize region_page_size Error "a page is 0x1000 (4 KiB) or 0x200000 (2 MiB)";
     PhysAlignment phys_alignment Error "a physical address is a multiple of the region's page size";
-    PhysRange phys_range Error "a region ends below 2^47, where this architecture's physical addresses end";
+    PhysRange phys_range Error "a region ends below 2^47, where physical addresses end";
     PhysOverlap phys_overlap Error "two regions do not share physical memory";
     PrefillMissing prefill_missing Error "a prefill file is a readable file in one of the search paths";
     PrefillEmpty prefill_empty Error "a prefill file is not empty";
     PrefillSize prefill_size Error "a prefill file fits into its region";
     PrefillOneSource prefill_one_source Error "a region is prefilled from a file or from boot information, not both";
-    BootinfoKind bootinfo_kind Error "boot information is x86_vbe, x86_mbmmap, x86_acpi_rsdp, x86_framebuffer, x86_tsc_freq or fdt";
+    BootinfoKind bootinfo_kind Error "boot information has one of the names that the Microkit knows";
     UnusedRegion unused_region Warning "a region that nobody maps only takes memory";
     MapRegion map_region Error "a map names a memory region of this description";
     MapAlignment map_alignment Error "an address of a map is a multiple of the region's page size";
     MapRange map_range Error "a map lies inside its address space";
     MapOverlap map_overlap Error "maps of one address space do not overlap";
     MapPerms map_perms Error "rights are a combination of `r`, `w` and `x`";
-    MapWriteOnly map_write_only Error "memory that can be written can be read: the kernel has no write-only mapping";
+    MapWriteOnly map_write_only Error "memory that can be written can be read";
     MapUseless map_useless Warning "on x86-64 a mapping without `r` gives no access at all";
     PrefillSizeOfNothing prefill_size_of_nothing Error "`setvar_prefill_size` needs a region with a `prefill_path`";
 
     // Interrupts and ports.
     ChannelId channel_id Error "a channel's number is 0 to 61";
     ChannelIdUnique channel_id_unique Error "the channels and interrupts of a protection domain have different numbers";
-    IrqArmForm irq_arm_form Error "`irq` is for ARM and RISC-V; on x86-64 an interrupt is a `pin` of an I/O APIC or comes from a `pcidev`";
+    IrqArmForm irq_arm_form Error "on x86-64 an interrupt has a `pin` or a `pcidev`, not an `irq`";
     IrqForm irq_form Error "an interrupt has a `pin` (I/O APIC) or a `pcidev` (MSI)";
     IrqTrigger irq_trigger Error "a trigger is `level` or `edge`";
     IrqPolarity irq_polarity Error "a polarity is `low` or `high`";
@@ -120,7 +120,7 @@ rules! {
     ChannelPd channel_pd Error "an end names a protection domain of this description";
     PpcOneWay ppc_one_way Error "only one end of a channel may make protected calls";
     PpcPriority ppc_priority Error "a protected call goes to a domain of strictly higher priority";
-    PpcToVmm ppc_to_vmm Error "on x86-64 a protection domain with a virtual machine cannot be called: the call could not reach it while its guest runs";
+    PpcToVmm ppc_to_vmm Error "on x86-64 a protection domain that runs a guest cannot be called";
 
     // Virtual machines.
     VmPlace vm_place Error "a virtual machine stands inside the protection domain that runs it";
@@ -146,7 +146,7 @@ rules! {
     DomainId domain_id Error "a scheduling domain's number is one that the board's kernel knows";
     DomainCount domain_count Error "there are no more scheduling domains than the board's kernel knows";
     DomainUnknown domain_unknown Error "a scheduling domain is declared before it is named";
-    DomainWithoutSchedule domain_without_schedule Error "a protection domain has a `domain` if and only if there are `domains` before it";
+    DomainWithoutSchedule domain_without_schedule Error "a protection domain has a `domain` exactly if `domains` stand before it";
     Duration duration Error "a duration is a number above 0, a space, and `us` or `ticks`";
     ScheduleLength schedule_length Error "a schedule fits into the kernel's";
     ScheduleStart schedule_start Error "a schedule starts at one of its own entries";
@@ -168,7 +168,7 @@ rules! {
     SymbolMissing symbol_missing Error "a variable to set is a symbol of the program";
     SymbolAmbiguous symbol_ambiguous Error "a variable to set has one definition";
     SymbolSize symbol_size Error "a variable to set is a word of 8 bytes inside a segment";
-    RuntimeSymbol runtime_symbol Error "a program is linked with the Microkit's runtime, whose variables the image builder fills";
+    RuntimeSymbol runtime_symbol Error "a program has the variables of the Microkit's runtime";
     // The configuration beside a description.
     ConfigFile config_file Error "a description with `.config` regions has a configuration beside it";
     ConfigSyntax config_syntax Error "a configuration is well-formed TOML";

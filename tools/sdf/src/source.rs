@@ -38,12 +38,22 @@ impl<T: Eq> Eq for At<T> {}
 
 /// A file's name and text, as errors show them. Cheap to clone.
 #[derive(Clone)]
-pub struct Source(Arc<NamedSource<String>>);
+pub struct Source {
+    named: Arc<NamedSource<String>>,
+    /// No line is longer than [`LINE_MAX`].
+    excerpts: bool,
+}
+
+/// Longest line that errors show an excerpt of, in bytes. Nobody reads longer
+/// ones, and miette 7 panics on columns above 65,535.
+const LINE_MAX: usize = 4096;
 
 impl Source {
     /// A text that errors call `name`.
     pub fn new(name: impl AsRef<str>, text: impl Into<String>) -> Self {
-        Source(Arc::new(NamedSource::new(name, text.into())))
+        let text = text.into();
+        let excerpts = text.lines().all(|line| line.len() <= LINE_MAX);
+        Source { named: Arc::new(NamedSource::new(name, text)), excerpts }
     }
 
     /// Reads a file.
@@ -56,16 +66,21 @@ impl Source {
 
     /// What errors call it.
     pub fn name(&self) -> &str {
-        self.0.name()
+        self.named.name()
     }
 
     /// The whole text.
     pub fn text(&self) -> &str {
-        self.0.inner()
+        self.named.inner()
     }
 
     pub(crate) fn code(&self) -> &dyn miette::SourceCode {
-        &*self.0
+        &*self.named
+    }
+
+    /// Whether errors show an excerpt; else they name line and column.
+    pub(crate) fn has_excerpts(&self) -> bool {
+        self.excerpts
     }
 
     /// Line and column of a place, counted from 1; the column in characters.

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use bulkhead_sdf::{Board, NotBuilt, Source, configuration, parse, render};
+use bulkhead_sdf::{
+    Board, NotBuilt, Source, System, authority_markdown, configuration, parse, render, topology_svg,
+};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -51,4 +53,35 @@ fn our_own_configurations_fit_their_descriptions() {
             Err(problems) => panic!("{}", render(problems.iter(), 100)),
         }
     }
+}
+
+fn default_system() -> System {
+    let text = std::fs::read_to_string(root().join("system.xml")).unwrap();
+    parse(&Source::new("system.xml", text), &Board::bochs(), &NotBuilt).unwrap().system
+}
+
+/// Compares a file made from the description with what it would be now.
+/// `BULKHEAD_BLESS=1` writes it instead.
+fn assert_current(path: &str, expected: &str) {
+    let path = root().join(path);
+    if std::env::var_os("BULKHEAD_BLESS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, expected).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == expected,
+        "{} is stale: run BULKHEAD_BLESS=1 cargo test -p bulkhead-sdf, and read what changed",
+        path.display()
+    );
+}
+
+#[test]
+fn the_page_of_authority_is_current() {
+    assert_current("docs/authority.md", &authority_markdown(&default_system()));
+}
+
+#[test]
+fn the_picture_is_current() {
+    assert_current("docs/system.svg", &topology_svg(&default_system()));
 }

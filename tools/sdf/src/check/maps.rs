@@ -83,8 +83,10 @@ fn address_space(
             "`{}` at {:#x}..{:#x} overlaps `{}` at {:#x}..{:#x} in {space}",
             later.name, later.start, later.end, earlier.name, earlier.start, earlier.end
         );
-        report
-            .add(Rule::MapOverlap, later.span, message, |p| p.also(earlier.span, "the other map"));
+        report.add(Rule::MapOverlap, later.span, message, |p| {
+            p.also(earlier.span, "the other map")
+                .cure(format!("`{}` ends at {:#x}", earlier.name, earlier.end))
+        });
     }
 }
 

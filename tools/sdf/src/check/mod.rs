@@ -6,6 +6,8 @@ mod memory;
 mod names;
 mod wiring;
 
+use std::collections::{BTreeMap, btree_map::Entry};
+
 use crate::{
     board::Board,
     model::{Channel, IoSpace, MemoryRegion, ProtectionDomain, System},
@@ -57,20 +59,45 @@ impl Report<'_> {
         values: impl Iterator<Item = (T, Span)>,
         message: impl Fn(&T) -> String,
     ) {
-        let mut first = std::collections::BTreeMap::new();
-        for (value, at) in values {
-            match first.entry(value) {
-                std::collections::btree_map::Entry::Vacant(v) => {
-                    v.insert(at);
-                }
-                std::collections::btree_map::Entry::Occupied(o) => {
-                    let text = message(o.key());
-                    let earlier = o.get().clone();
-                    self.add(rule, &at, text, |p| p.also(&earlier, "the first is here"));
-                }
-            }
+        for (value, at, first) in repeated(values) {
+            self.add(rule, &at, message(&value), |p| p.also(&first, "the first is here"));
         }
     }
+
+    /// The same for numbers, of which the lowest free one is offered.
+    fn unique_number(
+        &mut self,
+        rule: Rule,
+        values: impl Iterator<Item = (u8, Span)>,
+        message: impl Fn(u8) -> String,
+    ) {
+        let values: Vec<_> = values.collect();
+        let free = (0..=u8::MAX).find(|n| values.iter().all(|(v, _)| v != n));
+        for (value, at, first) in repeated(values.into_iter()) {
+            self.add(rule, &at, message(value), |p| {
+                let p = p.also(&first, "the first is here");
+                match free {
+                    Some(free) => p.cure(format!("the lowest free number is {free}")),
+                    None => p,
+                }
+            });
+        }
+    }
+}
+
+/// Each value that came before, with its place and that of the first.
+fn repeated<T: Ord + Clone>(values: impl Iterator<Item = (T, Span)>) -> Vec<(T, Span, Span)> {
+    let mut first: BTreeMap<T, Span> = BTreeMap::new();
+    let mut found = Vec::new();
+    for (value, at) in values {
+        match first.entry(value) {
+            Entry::Vacant(v) => {
+                v.insert(at);
+            }
+            Entry::Occupied(o) => found.push((o.key().clone(), at, o.get().clone())),
+        }
+    }
+    found
 }
 
 /// Something that takes a range of an address space.

@@ -16,7 +16,7 @@ pub(super) fn check(draft: &Draft, report: &mut Report<'_>) {
 
 fn interrupts(draft: &Draft, report: &mut Report<'_>) {
     let irqs = || draft.domains.iter().flat_map(|d| &d.domain.irqs);
-    report.unique(
+    report.unique_number(
         Rule::IrqVectorUnique,
         irqs().map(|i| (i.vector.value, i.vector.span.clone())),
         |v| format!("two interrupts with vector {v}"),
@@ -36,7 +36,7 @@ fn channel_numbers(draft: &Draft, report: &mut Report<'_>) {
         let ends = draft.channels.iter().flat_map(|c| &c.ends);
         let ends = ends.filter(|e| e.pd == pd_index(i)).map(|e| &e.id);
         let name = &d.domain.name.value;
-        report.unique(
+        report.unique_number(
             Rule::ChannelIdUnique,
             irqs.chain(ends).map(|id| (id.value, id.span.clone())),
             |n| format!("`{name}` has two channels with the number {n}"),
@@ -47,6 +47,10 @@ fn channel_numbers(draft: &Draft, report: &mut Report<'_>) {
 fn calls(draft: &Draft, report: &mut Report<'_>) {
     for channel in &draft.channels {
         let [a, b] = &channel.ends;
+        if a.pp && b.pp {
+            // An error already; which of the two is meant nobody knows.
+            continue;
+        }
         for (caller_end, callee_end) in [(a, b), (b, a)] {
             if caller_end.pp {
                 call(draft, report, caller_end, callee_end);
@@ -73,7 +77,7 @@ fn call(draft: &Draft, report: &mut Report<'_>, from: &End, to: &End) {
         let message = format!("`{}` calls `{}`", a.name.value, b.name.value);
         report.add(Rule::PpcToVmm, &from.span, message, |p| {
             p.also(&machine.span, "the called domain runs a guest")
-                .cure("use a notification and shared memory")
+                .cure("no call reaches a domain that is in its guest; notify it and share memory")
         });
     }
 }
@@ -89,7 +93,7 @@ fn children(draft: &Draft, report: &mut Report<'_>) {
                 format!("`{}` is a child of `{}`", child.domain.name.value, d.domain.name.value);
             report.add(Rule::VmmWithoutChildren, &child.domain.span, message, |p| {
                 p.also(&machine.span, "the parent runs a guest")
-                    .cure("give both a parent of their own")
+                    .cure("its faults could not reach a parent that is in its guest; give both another parent")
             });
         }
     }
@@ -99,7 +103,7 @@ fn ports(draft: &Draft, report: &mut Report<'_>) {
     let mut taken = Vec::new();
     for d in &draft.domains {
         let d = &d.domain;
-        report.unique(
+        report.unique_number(
             Rule::IoportIdUnique,
             d.io_ports.iter().map(|p| (p.id.value, p.id.span.clone())),
             |n| format!("`{}` has two port ranges with the number {n}", d.name.value),

@@ -31,7 +31,11 @@ impl Context<'_> {
             }
         }
         if count != 2 {
-            let message = format!("a channel with {count} ends");
+            let message = match count {
+                0 => "a channel without ends".to_owned(),
+                1 => "a channel with one end".to_owned(),
+                n => format!("a channel with {n} ends"),
+            };
             self.report(self.problem(Rule::ChannelEnds, e.span(), message));
             return None;
         }

@@ -24,7 +24,7 @@ impl Context<'_> {
         let source = if let Some(irq) = e.attribute("irq") {
             let p = self
                 .problem(Rule::IrqArmForm, irq.span, "an interrupt by its number")
-                .cure("write pin=\"...\" vector=\"...\" instead");
+                .cure("`irq` is for ARM and RISC-V; write pin=\"...\" vector=\"...\"");
             self.report(p);
             None
         } else if let Some(pin) = e.attribute("pin") {
@@ -158,6 +158,9 @@ impl Context<'_> {
 
     fn port_range(&mut self, base: At<u64>, ports: u64) {
         let message = format!("{ports} ports from {:#x}", base.value);
-        self.report(self.problem(Rule::IoportRange, base.span, message));
+        let p = self
+            .problem(Rule::IoportRange, base.span, message)
+            .cure("`addr` and `size` together are at most 0x10000");
+        self.report(p);
     }
 }

@@ -75,7 +75,10 @@ impl Context<'_> {
                 self.board_support(kind.span.clone(), "`prefill_bootinfo`", support);
             } else {
                 let message = format!("boot information `{}`", kind.value);
-                self.report(self.problem(Rule::BootinfoKind, kind.span.clone(), message));
+                let p = self
+                    .problem(Rule::BootinfoKind, kind.span.clone(), message)
+                    .cure(format!("one of: {}", BOOTINFO_KINDS.join(", ")));
+                self.report(p);
             }
         }
         match (file, bootinfo) {

@@ -72,7 +72,11 @@ pub fn parse(source: &Source, board: &Board, files: &dyn Files) -> Result<Parsed
             sort(&mut warnings);
             Ok(Parsed { system, warnings })
         }
-        _ => Err(Problems::new(context.problems)),
+        _ => {
+            // Of a broken description nobody can say what is unused.
+            context.problems.retain(|p| p.rule() != Rule::UnusedRegion);
+            Err(Problems::new(context.problems))
+        }
     }
 }
 
