@@ -108,11 +108,8 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
                 Next::Halt
             }
             Exit::Cpuid => self.cpuid(),
-            Exit::PreemptionTimer => {
-                // A device's deadline; time has passed already.
-                self.vm.timer_expired();
-                Next::GoOn
-            }
+            // A device's deadline, whose time has passed already.
+            Exit::PreemptionTimer => Next::GoOn,
             // The guest's state changed so that what waits can come; it is chosen
             // after every exit.
             Exit::InterruptWindow | Exit::NmiWindow => Next::GoOn,

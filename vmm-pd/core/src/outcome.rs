@@ -100,9 +100,6 @@ pub enum Unhandled {
     },
     /// A string port instruction that the emulator refuses.
     PortInstruction(Refusal),
-    /// CR0, CR4 or EFER were set to a state that the processor allows and this
-    /// VMM does not.
-    ControlState(&'static str),
 }
 
 /// Results that `bulkhead run` hands on as its exit status.
@@ -224,7 +221,6 @@ impl fmt::Display for Unhandled {
                 write!(f, "access to {:#x}, which is not RAM: {refusal}", gpa.0)
             }
             Unhandled::PortInstruction(refusal) => write!(f, "port access: {refusal}"),
-            Unhandled::ControlState(what) => f.write_str(what),
         }
     }
 }

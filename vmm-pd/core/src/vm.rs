@@ -6,11 +6,10 @@
 //! let mut vm = Vm::new(setup, cpu.now());
 //! boot::...(&mut cpu, &mut memory);
 //! loop {
-//!     outcome = match cpu.run(event) {
+//!     outcome = match cpu.run(event, vm.next_deadline()) {
 //!         exit(message)   => vm.exited(&mut cpu, &mut memory, &mut outside, &message),
 //!         notification    => vm.notified(&mut cpu, &mut outside, arrival),
 //!     };
-//!     if let Some(deadline) = vm.take_deadline() { arm the preemption timer }
 //!     match outcome { Resume | Inject(event) | Halt { until } | Stop(why) | Restart(why) }
 //! }
 //! ```
@@ -181,7 +180,6 @@ pub struct Vm {
     /// Where the guest stands while it is halted.
     halted: Option<Boundary>,
     deadline: Option<Ticks>,
-    deadline_changed: bool,
 }
 
 impl Vm {
@@ -202,7 +200,6 @@ impl Vm {
             restarts: 0,
             halted: None,
             deadline: None,
-            deadline_changed: true,
         };
         vm.refresh_deadline();
         vm
@@ -218,7 +215,6 @@ impl Vm {
         self.msrs = MsrState::new(self.cpuid.physical_bits());
         self.events = Events::default();
         self.halted = None;
-        self.deadline_changed = true;
         self.refresh_deadline();
     }
 
@@ -272,20 +268,10 @@ impl Vm {
         }
     }
 
-    /// The deadline to arm, if it is another than last time or the timer has run
-    /// out. The inner nothing means that no timer is needed.
-    pub fn take_deadline(&mut self) -> Option<Option<Ticks>> {
-        core::mem::take(&mut self.deadline_changed).then_some(self.deadline)
-    }
-
-    /// The next moment at which a device has something to do.
+    /// The next moment at which a device has something to do: when the guest is
+    /// to exit at the latest. Cached.
     pub const fn next_deadline(&self) -> Option<Ticks> {
         self.deadline
-    }
-
-    /// The timer ran out, so it must be armed again in any case.
-    pub(crate) const fn timer_expired(&mut self) {
-        self.deadline_changed = true;
     }
 
     /// Lets time pass if a device waits for it.
@@ -300,11 +286,7 @@ impl Vm {
 
     /// A device was touched, so the earliest deadline may be another.
     pub(crate) fn refresh_deadline(&mut self) {
-        let deadline = self.devices.deadline();
-        if deadline != self.deadline {
-            self.deadline = deadline;
-            self.deadline_changed = true;
-        }
+        self.deadline = self.devices.deadline();
     }
 
     /// What the devices say themselves, to compare.
