@@ -9,7 +9,7 @@ use sel4_microkit::{memory_region, memory_region_opt};
 use shmem::{Read, Region, WordError};
 use vmm_core::{
     boot::BootError,
-    bus::cpuid::{Leaf, Switchable},
+    bus::cpuid::Leaf,
     cpu::{Cpu, Event},
     layout::{BadRamSize, RamSize},
     outcome::{Outcome, Policy, RestartReason, StopReason, result},
@@ -103,7 +103,7 @@ impl<'s> Machine<'s> {
             rx_queue: memory_region!(ReadWrite, console_rx_queue_vaddr, console_rx_queue_size),
             rx_data: memory_region!(Read, console_rx_data_vaddr, console_rx_data_size),
         };
-        let doorbell = Doorbell::new(console, CONSOLE, config.epoch_seconds)?;
+        let doorbell = Doorbell::new(console, CONSOLE)?;
         let timer = Timer::new(
             &memory_region!(ReadWrite, deadline_vaddr, deadline_size),
             &memory_region!(Read, clock_vaddr, clock_size),
@@ -114,7 +114,7 @@ impl<'s> Machine<'s> {
         let kernel: Region<Read> = memory_region!(Read, kernel_vaddr, kernel_size);
         let initrd: Option<Region<Read>> = memory_region_opt!(Read, initrd_vaddr, initrd_size);
         let pristine = Pristine { kernel: Image(kernel), initrd: initrd.map(Image) };
-        let cpu = Vtx::new(VCPU)?;
+        let mut cpu = Vtx::new(VCPU)?;
         let hz = timer.clock()?.frequency.hz();
         let tsc = TscFrequency::new(hz).ok_or(ClockError::Implausible { hz })?;
         let setup = Setup {
@@ -123,9 +123,10 @@ impl<'s> Machine<'s> {
             epoch_seconds: config.epoch_seconds,
             policy: Policy::of(&config),
             host_cpuid: &mut host_cpuid,
-            switchable: Switchable { rdtscp: true, invpcid: true },
+            switchable: cpu.switchable(),
         };
         let vm = Vm::new(setup, cpu.now());
+        cpu.set_cr4_owner(&vm.cpuid);
         Ok(Machine {
             cpu,
             vm,

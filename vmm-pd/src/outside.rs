@@ -37,7 +37,6 @@ pub struct Doorbell {
     /// The console's peer must be notified.
     ring: bool,
     channel: Channel,
-    epoch_seconds: u64,
     debug: String<DEBUG_LINE>,
     debug_complete: bool,
 }
@@ -47,11 +46,7 @@ impl Doorbell {
     ///
     /// # Errors
     /// The regions cannot be queues: the system description is wrong.
-    pub fn new(
-        regions: ConsoleRegions,
-        channel: Channel,
-        epoch_seconds: u64,
-    ) -> Result<Self, LayoutError> {
+    pub fn new(regions: ConsoleRegions, channel: Channel) -> Result<Self, LayoutError> {
         let tx = Shared::new(&regions.tx_queue, regions.tx_data)?;
         let rx = Shared::new(&regions.rx_queue, regions.rx_data)?;
         Ok(Doorbell {
@@ -60,7 +55,6 @@ impl Doorbell {
             staged: 0,
             ring: false,
             channel,
-            epoch_seconds,
             debug: String::new(),
             debug_complete: false,
         })
@@ -158,9 +152,5 @@ impl Outside for Doorbell {
             return;
         }
         self.debug_complete = byte == b'\n' || self.debug.push(byte.into()).is_err();
-    }
-
-    fn epoch_seconds(&self) -> u64 {
-        self.epoch_seconds
     }
 }

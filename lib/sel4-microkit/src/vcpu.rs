@@ -1,10 +1,10 @@
 //! A domain's virtual CPU. The domain's own thread runs the guest: [`enter`]
 //! returns when the guest exits or a notification arrives.
 
-pub use sel4::abi::current::VmEntry;
+pub use sel4::abi::current::{CR2_REGISTER, EntryRegisters, VmEntry};
 use sel4::{Badge, abi::current as abi};
 
-use crate::{ChannelSet, Word, channel::VCPU_BASE};
+use crate::{ChannelSet, channel::VCPU_BASE};
 
 /// Why the guest stopped running.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,8 +23,8 @@ pub const fn vcpu(id: u64) -> sel4::cap::Vcpu {
 
 /// Runs the guest.
 #[inline(always)]
-pub fn enter(entry: &mut VmEntry) -> Return {
-    match abi::vm_enter(entry) {
+pub fn enter(entry: &mut VmEntry, registers: EntryRegisters) -> Return {
+    match abi::vm_enter(entry, registers) {
         abi::VmReturn::Exit(reason) => Return::Exit(reason as u32),
         abi::VmReturn::Notification(badge) => match Badge::parse(badge) {
             Badge::Notification(channels) => Return::Notified(ChannelSet::from_bits(channels)),
@@ -32,11 +32,4 @@ pub fn enter(entry: &mut VmEntry) -> Return {
             Badge::Call(_) | Badge::Fault(_) => Return::Notified(ChannelSet::default()),
         },
     }
-}
-
-/// Message registers 4 and up of an exit, as the kernel numbers them
-/// (libsel4 `vmenter.h`).
-#[inline(always)]
-pub fn exit_word(n: usize) -> Word {
-    crate::get_mr(n)
 }

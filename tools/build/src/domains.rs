@@ -40,6 +40,12 @@ const FLAGS: &[&str] = &[
     "-Ccode-model=small",
     "-Crelro-level=off",
     "-Cforce-frame-pointers=yes",
+    // Vector registers are switched lazily: one that a VMM touches at an exit
+    // costs a trap and two copies of the floating-point state. The prebuilt
+    // `core` needs them declared; these keep compiled code from using them.
+    "-Ctarget-cpu=core2",
+    "-Cno-vectorize-loops",
+    "-Cno-vectorize-slp",
     "-Clink-arg=-nostartfiles",
     "-Clink-arg=-nostdlib",
     "-Clink-arg=-static",

@@ -79,10 +79,9 @@ fn fadt(facs: u64, dsdt: u64) -> acpi_tables::fadt::FADT {
         .preferred_pm_profile(PmProfile::Desktop)
         .flag(Flags::Wbinvd)
         .flag(Flags::ProcC1)
-        // The power button is fixed hardware; there is no sleep button and the
-        // RTC wakes nobody.
+        // The power button and the clock's alarm are fixed hardware; there is
+        // no sleep button.
         .flag(Flags::SlpButton)
-        .flag(Flags::FixRtc)
         .flag(Flags::TmrValExt)
         .flag(Flags::ResetRegSup)
         .flag(Flags::Headless);

@@ -17,10 +17,6 @@ pub trait Outside {
     /// A byte written to the debug port 0xE9 (Bochs's and QEMU's convention),
     /// for the status line.
     fn debug_write(&mut self, byte: u8);
-
-    /// Seconds since 1970-01-01T00:00:00Z at the moment the machine started,
-    /// as the configuration states; what the RTC starts from.
-    fn epoch_seconds(&self) -> u64;
 }
 
 #[cfg(test)]

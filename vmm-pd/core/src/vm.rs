@@ -125,8 +125,15 @@ impl Devices {
         self.rtc.advance(now);
         self.pm.advance(now);
         self.interrupts.set_line(Gsi(numbers::COM1_IRQ), self.uart.irq());
-        self.interrupts.set_line(Gsi(numbers::RTC_IRQ), self.rtc.irq());
+        self.carry_rtc_line();
         self.interrupts.set_line(Gsi(numbers::SCI_IRQ), self.pm.sci());
+    }
+
+    /// The clock's interrupt goes to its line and is an ACPI event besides.
+    pub(crate) fn carry_rtc_line(&mut self) {
+        let level = self.rtc.irq();
+        self.interrupts.set_line(Gsi(numbers::RTC_IRQ), level);
+        self.pm.rtc_line(level);
     }
 }
 

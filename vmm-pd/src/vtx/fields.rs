@@ -1,6 +1,6 @@
 //! Where the kernel and the VMCS keep what the core asks for.
 
-use sel4::vmx::field;
+use sel4::{abi::current::numbers::vmenter as numbers, vmx::field};
 use vmm_core::cpu::{Gpr, SegmentRegister, StateField};
 
 /// Message registers of an exit (libsel4 `vmenter.h`), from the fourth on.
@@ -14,34 +14,26 @@ pub enum MessageWord {
     Interruptibility = numbers::FAULT_INTERRUPTIBILITY,
     Cr3 = numbers::FAULT_CR3,
 }
-use sel4::abi::current::numbers::vmenter as numbers;
 
-/// First message register that holds a general-purpose register; they follow
-/// in the order of `seL4_VCPUContext`.
-const GPR_FIRST: usize = numbers::FAULT_RAX;
-
-/// Message registers of the general-purpose registers, in the kernel's order.
-pub const GPR_WORDS: core::ops::Range<usize> = GPR_FIRST..GPR_FIRST + sel4::cap::VCPU_REGISTERS;
-
-/// Position of a register in the kernel's order; rsp is not among them.
-pub const fn position(register: Gpr) -> Option<usize> {
+/// Message register of an exit that holds a register; rsp is in the VMCS.
+pub const fn message_register(register: Gpr) -> Option<usize> {
     Some(match register {
-        Gpr::Rax => 0,
-        Gpr::Rbx => 1,
-        Gpr::Rcx => 2,
-        Gpr::Rdx => 3,
-        Gpr::Rsi => 4,
-        Gpr::Rdi => 5,
-        Gpr::Rbp => 6,
+        Gpr::Rax => numbers::FAULT_RAX,
+        Gpr::Rbx => numbers::FAULT_RBX,
+        Gpr::Rcx => numbers::FAULT_RCX,
+        Gpr::Rdx => numbers::FAULT_RDX,
+        Gpr::Rsi => numbers::FAULT_RSI,
+        Gpr::Rdi => numbers::FAULT_RDI,
+        Gpr::Rbp => numbers::FAULT_RBP,
         Gpr::Rsp => return None,
-        Gpr::R8 => 7,
-        Gpr::R9 => 8,
-        Gpr::R10 => 9,
-        Gpr::R11 => 10,
-        Gpr::R12 => 11,
-        Gpr::R13 => 12,
-        Gpr::R14 => 13,
-        Gpr::R15 => 14,
+        Gpr::R8 => numbers::FAULT_R8,
+        Gpr::R9 => numbers::FAULT_R9,
+        Gpr::R10 => numbers::FAULT_R10,
+        Gpr::R11 => numbers::FAULT_R11,
+        Gpr::R12 => numbers::FAULT_R12,
+        Gpr::R13 => numbers::FAULT_R13,
+        Gpr::R14 => numbers::FAULT_R14,
+        Gpr::R15 => numbers::FAULT_R15,
     })
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Everything costs a kernel call except what comes with an exit (registers,
 //! RFLAGS, interruptibility, CR3) and what goes with an entry (RIP, primary
-//! controls, the event to deliver). So state is read when first asked for and
-//! kept until the guest runs again, and registers are written once, before the
-//! entry, and only if one changed.
+//! controls, the event to deliver, and registers changed in place in the exit's
+//! message). So state is read when first asked for and kept until the guest
+//! runs again.
 //!
 //! The surprising facts: no call reads general-purpose registers, so after a
 //! notification they are unknown until the next exit; and a notification that
@@ -17,10 +17,10 @@ mod state;
 mod timer;
 
 use sel4::IpcBuffer;
-use sel4_microkit::vcpu::{self, Return, VmEntry};
-use vmm_core::{exit::ExitMessage, types::Ticks, vm::Arrival};
+use sel4_microkit::vcpu::{self, EntryRegisters, Return, VmEntry};
+use vmm_core::{bus::cpuid::Switchable, exit::ExitMessage, types::Ticks, vm::Arrival};
 
-use fields::{GPR_WORDS, MessageWord};
+use fields::MessageWord;
 use state::Cache;
 use timer::PreemptionTimer;
 
@@ -54,13 +54,15 @@ pub enum Stopped {
 pub struct Vtx {
     cap: sel4::cap::Vcpu,
     entry: VmEntry,
-    /// General-purpose registers in the kernel's order, once one was set.
-    registers: sel4::cap::VcpuRegisters,
-    registers_changed: bool,
-    cr2: Option<u64>,
+    /// What the next entry sets. Changed registers lie in the message, where
+    /// the exit put them.
+    registers: EntryRegisters,
     cache: Cache,
     timer: PreemptionTimer,
-    nmi_window: bool,
+    /// A guest with a blocked NMI waits, and there is no exit for its end.
+    nmi_poll: bool,
+    virtual_nmis: bool,
+    switchable: Switchable,
     refused: Option<Refused>,
 }
 
@@ -73,17 +75,22 @@ impl Vtx {
         let mut vtx = Vtx {
             cap: vcpu::vcpu(id),
             entry: VmEntry::default(),
-            registers: [0; sel4::cap::VCPU_REGISTERS],
-            registers_changed: false,
-            cr2: None,
+            registers: EntryRegisters::Kept,
             cache: Cache::default(),
             timer: PreemptionTimer::new(),
-            nmi_window: false,
+            nmi_poll: false,
+            virtual_nmis: false,
+            switchable: Switchable { rdtscp: false, invpcid: false },
             refused: None,
         };
         vtx.set_controls();
         vtx.check()?;
         Ok(vtx)
+    }
+
+    /// What can be switched on for the guest.
+    pub fn switchable(&self) -> Switchable {
+        self.switchable
     }
 
     /// The first field that the kernel refused, if it did.
@@ -100,14 +107,11 @@ impl Vtx {
     /// A field that the kernel refused since the last entry.
     #[inline]
     pub fn run(&mut self, deadline: Option<Ticks>) -> Result<Stopped, Refused> {
-        let deadline = if self.nmi_window { Some(self.nmi_retry(deadline)) } else { deadline };
+        let deadline = if self.nmi_poll { Some(self.nmi_retry(deadline)) } else { deadline };
         self.timer.arm(self.cap, deadline, &mut self.refused);
-        if self.registers_changed {
-            self.flush_registers();
-        }
         self.check()?;
         self.cache.forget();
-        match vcpu::enter(&mut self.entry) {
+        match vcpu::enter(&mut self.entry, core::mem::take(&mut self.registers)) {
             Return::Notified(_) => {
                 let arrival = Arrival::of(core::mem::take(&mut self.entry.interruption));
                 Ok(Stopped::Notified(arrival))
@@ -132,30 +136,6 @@ impl Vtx {
                 Ok(Stopped::Exit(message))
             }
         }
-    }
-
-    /// All registers in the kernel's order: as changed, else as the last exit
-    /// delivered them.
-    fn load_registers(&mut self) {
-        if !self.registers_changed {
-            let ipc = IpcBuffer::current();
-            for (register, word) in self.registers.iter_mut().zip(GPR_WORDS) {
-                *register = ipc.mr(word);
-            }
-            self.registers_changed = true;
-        }
-    }
-
-    #[inline]
-    fn flush_registers(&mut self) {
-        let written = match self.cr2.take() {
-            None => self.cap.write_registers(&self.registers),
-            Some(cr2) => self.cap.write_registers_and_cr2(&self.registers, cr2),
-        };
-        if let Err(error) = written {
-            self.refused.get_or_insert(Refused { field: 0, error });
-        }
-        self.registers_changed = false;
     }
 }
 

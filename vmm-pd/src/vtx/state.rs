@@ -1,7 +1,7 @@
 //! Guest state, read when first asked for.
 
 use sel4::IpcBuffer;
-use sel4_microkit::timestamp_counter;
+use sel4_microkit::{timestamp_counter, vcpu::EntryRegisters};
 use vmm_core::{
     cpu::{Cpu, Gpr, Segment, SegmentRegister, StateField},
     exit::ExitMessage,
@@ -10,7 +10,7 @@ use vmm_core::{
 
 use super::{
     Refused, Vtx,
-    fields::{GPR_WORDS, Place, place, position, segment},
+    fields::{Place, message_register, place, segment},
 };
 use sel4::vmx::{entry, field, primary};
 
@@ -108,9 +108,8 @@ impl Vtx {
 impl Cpu for Vtx {
     #[inline]
     fn gpr(&mut self, register: Gpr) -> u64 {
-        match position(register) {
-            Some(n) if self.registers_changed => self.registers[n],
-            Some(n) => IpcBuffer::current().mr(GPR_WORDS.start + n),
+        match message_register(register) {
+            Some(n) => IpcBuffer::current().mr(n),
             None => match self.cache.rsp {
                 Some(rsp) => rsp,
                 None => {
@@ -124,10 +123,12 @@ impl Cpu for Vtx {
 
     #[inline]
     fn set_gpr(&mut self, register: Gpr, value: u64) {
-        match position(register) {
+        match message_register(register) {
             Some(n) => {
-                self.load_registers();
-                self.registers[n] = value;
+                IpcBuffer::current().set_mr(n, value);
+                if self.registers == EntryRegisters::Kept {
+                    self.registers = EntryRegisters::FromMessage;
+                }
             }
             None => {
                 self.write(field::GUEST_RSP, value);
@@ -206,9 +207,13 @@ impl Cpu for Vtx {
         self.set_primary(primary::INTERRUPT_WINDOW, wanted);
     }
 
-    /// The kernel does not offer virtual NMIs, without which there is no
-    /// NMI-window exit: the guest is looked at again soon instead.
+    /// Without virtual NMIs there is no NMI-window exit: the guest is looked at
+    /// again soon instead.
     fn set_nmi_window(&mut self, wanted: bool) {
-        self.nmi_window = wanted;
+        if self.virtual_nmis {
+            self.set_primary(primary::NMI_WINDOW, wanted);
+        } else {
+            self.nmi_poll = wanted;
+        }
     }
 }

@@ -133,6 +133,34 @@ pub struct VmEntry {
     pub interruption: Word,
 }
 
+/// Whether an entry also sets the guest's general-purpose registers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EntryRegisters {
+    /// They stay as they are.
+    #[default]
+    Kept,
+    /// From the message registers in which the last exit reported them, where
+    /// the VMM may have changed them. Never after a notification: the guest
+    /// has then gone on, and what the message registers hold is old.
+    FromMessage,
+    /// The same, and CR2 from the message register behind them.
+    FromMessageAndCr2,
+}
+
+/// Message register from which [`EntryRegisters::FromMessageAndCr2`] takes CR2.
+pub const CR2_REGISTER: usize = numbers::vmenter::CALL_CR2;
+
+impl EntryRegisters {
+    /// The length of VMEnter's message that says so.
+    const fn length(self) -> Word {
+        match self {
+            EntryRegisters::Kept => 0,
+            EntryRegisters::FromMessage => numbers::vmenter::CALL_REGISTERS_LENGTH as Word,
+            EntryRegisters::FromMessageAndCr2 => CR2_REGISTER as Word + 1,
+        }
+    }
+}
+
 /// Why `seL4_VMEnter` returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VmReturn {
@@ -144,14 +172,14 @@ pub enum VmReturn {
 }
 
 /// Runs the guest of the calling thread's VCPU until it exits or a notification
-/// arrives.
+/// arrives. The registers are taken even if it returns at once.
 #[inline(always)]
-pub fn vm_enter(entry: &mut VmEntry) -> VmReturn {
+pub fn vm_enter(entry: &mut VmEntry, registers: EntryRegisters) -> VmReturn {
     let r = full(
         syscall::VM_ENTER,
         Registers {
             target: 0,
-            info: 0,
+            info: registers.length(),
             mrs: [entry.rip, entry.primary_controls, entry.interruption, 0],
         },
     );

@@ -12,7 +12,7 @@ pub use memory::{
     ObjectType, PageDirectory, PageTable, Pdpt, Pml4, Rights, Slot, Untyped, port_range,
 };
 pub use thread::{Endpoint, GENERAL_NAMES, Notification, Tcb, UserContext};
-pub use vcpu::{VCPU_REGISTERS, Vcpu, VcpuRegisters};
+pub use vcpu::Vcpu;
 
 use crate::{
     IpcBuffer, MessageInfo, Word,

@@ -8,13 +8,6 @@ caps! {
     Vcpu,
 }
 
-/// General-purpose registers that the kernel switches, in its order: rax, rbx,
-/// rcx, rdx, rsi, rdi, rbp, r8 to r15. rsp is a VMCS field.
-pub const VCPU_REGISTERS: usize = 15;
-
-/// All of them.
-pub type VcpuRegisters = [Word; VCPU_REGISTERS];
-
 impl Vcpu {
     /// Says which thread runs the guest.
     ///
@@ -60,42 +53,5 @@ impl Vcpu {
     /// The kernel does not switch it.
     pub fn write_msr(self, msr: u32, value: Word) -> Result {
         invoke(self.0, invocation::X86_VCPU_WRITE_MSR, [msr.into(), value], []).map(drop)
-    }
-
-    /// Sets the guest's general-purpose registers.
-    ///
-    /// # Errors
-    /// Not a VCPU.
-    #[inline]
-    pub fn write_registers(self, registers: &VcpuRegisters) -> Result {
-        let r = registers;
-        invoke(
-            self.0,
-            invocation::X86_VCPU_WRITE_REGISTERS,
-            [
-                r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
-                r[13], r[14],
-            ],
-            [],
-        )
-        .map(drop)
-    }
-
-    /// Sets the general-purpose registers and CR2.
-    ///
-    /// # Errors
-    /// Not a VCPU.
-    pub fn write_registers_and_cr2(self, registers: &VcpuRegisters, cr2: Word) -> Result {
-        let r = registers;
-        invoke(
-            self.0,
-            invocation::X86_VCPU_WRITE_REGISTERS,
-            [
-                r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
-                r[13], r[14], cr2,
-            ],
-            [],
-        )
-        .map(drop)
     }
 }

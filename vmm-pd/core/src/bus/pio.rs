@@ -238,7 +238,7 @@ fn read_byte(
         Claim::RtcIndex => FLOATING,
         Claim::RtcData => {
             let value = devices.rtc.read(now);
-            devices.interrupts.set_line(Gsi(n::RTC_IRQ), devices.rtc.irq());
+            devices.carry_rtc_line();
             value
         }
         Claim::Post | Claim::DebugExit => 0,
@@ -293,7 +293,7 @@ fn write_byte(
         }
         Claim::RtcData => {
             devices.rtc.write(value, now);
-            devices.interrupts.set_line(Gsi(n::RTC_IRQ), devices.rtc.irq());
+            devices.carry_rtc_line();
             None
         }
         Claim::Post => None,

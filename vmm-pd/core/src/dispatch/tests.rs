@@ -39,10 +39,6 @@ impl Outside for Console {
     fn debug_write(&mut self, byte: u8) {
         self.debug.push(byte);
     }
-
-    fn epoch_seconds(&self) -> u64 {
-        0
-    }
 }
 
 /// A machine with its CPU, RAM and console.

@@ -47,8 +47,4 @@ impl Outside for FakeOutside {
     fn debug_write(&mut self, byte: u8) {
         self.debug.push(byte);
     }
-
-    fn epoch_seconds(&self) -> u64 {
-        0
-    }
 }

@@ -16,6 +16,8 @@ bitflags! {
         const GBL = 1 << 5;
         /// The power button was pressed.
         const PWRBTN = 1 << 8;
+        /// The real-time clock interrupted.
+        const RTC = 1 << 10;
         /// The system woke: never here, it does not sleep.
         const WAK = 1 << 15;
     }
@@ -29,6 +31,8 @@ bitflags! {
         const GBL = 1 << 5;
         /// For [`Pm1Status::PWRBTN`].
         const PWRBTN = 1 << 8;
+        /// For [`Pm1Status::RTC`].
+        const RTC = 1 << 10;
     }
 
     /// PM1 control (4.8.3.2.1).

@@ -62,6 +62,7 @@ impl AcpiPm {
         let state = State {
             status: 0,
             enable: 0,
+            rtc_line: false,
             control: Pm1Control::SCI_EN.bits(),
             timer_began: now,
             carries_seen: 0,
@@ -106,6 +107,15 @@ impl AcpiPm {
     pub fn press_power_button(&mut self) {
         self.state.status |= Pm1Status::PWRBTN.bits();
         self.plan();
+    }
+
+    /// The real-time clock's interrupt line, whenever it may have changed; its
+    /// rise is an event of its own (4.8.3.1.1: RTC_STS).
+    pub fn rtc_line(&mut self, level: bool) {
+        if level && !self.state.rtc_line {
+            self.state.status |= Pm1Status::RTC.bits();
+        }
+        self.state.rtc_line = level;
     }
 
     /// The whole timer, as an aligned 32-bit read sees it.

@@ -12,6 +12,8 @@ pub struct State {
     pub status: u16,
     /// PM1 enable.
     pub enable: u16,
+    /// The real-time clock's interrupt line as last seen.
+    pub rtc_line: bool,
     /// PM1 control.
     pub control: u16,
     /// When the timer was zero.
