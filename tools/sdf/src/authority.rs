@@ -30,7 +30,11 @@ fn page(out: &mut String, system: &System) -> std::fmt::Result {
         escaped(name)
     )?;
     if let Some(note) = &system.note {
-        writeln!(out, "\n{}", escaped(note))?;
+        // Paragraphs and, indented, tables: as Markdown reads them.
+        writeln!(out)?;
+        for line in note.lines() {
+            writeln!(out, "{}", escaped(line))?;
+        }
     }
     writeln!(out, "\n| priority | protection domain | devices | shares memory with |")?;
     writeln!(out, "| ---: | --- | --- | --- |")?;

@@ -18,7 +18,7 @@ pub struct System {
     pub source: Source,
     /// The board that it was checked for.
     pub board: Board,
-    /// The comment at the top of `system`.
+    /// The comment at the top of `system`, with its lines.
     pub note: Option<String>,
     /// Protection domains; a parent comes before its children.
     pub domains: Vec<ProtectionDomain>,

@@ -63,15 +63,21 @@ impl<'a> Element<'a> {
 
     /// The text of the comment that opens it.
     pub(super) fn comment_inside(self) -> Option<String> {
-        joined(
-            self.0
-                .children()
-                .find(|n| !n.is_text())
-                .filter(Node::is_comment)?
-                .text()
-                .into_iter()
-                .collect(),
-        )
+        joined(self.opening_comment().into_iter().collect())
+    }
+
+    /// The same, with its lines as they stand, less their common indentation.
+    pub(super) fn page_inside(self) -> Option<String> {
+        let text = self.opening_comment()?;
+        let lines = || text.lines().map(str::trim_end);
+        let indent = |l: &str| l.len() - l.trim_start().len();
+        let least = lines().filter(|l| !l.is_empty()).map(indent).min()?;
+        let cut: Vec<&str> = lines().map(|l| l.get(least..).unwrap_or_default()).collect();
+        Some(cut.join("\n").trim().to_owned())
+    }
+
+    fn opening_comment(self) -> Option<&'a str> {
+        self.0.children().find(|n| !n.is_text()).filter(Node::is_comment)?.text()
     }
 
     pub(super) fn attribute(self, name: &str) -> Option<At<&'a str>> {

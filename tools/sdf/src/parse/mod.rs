@@ -224,7 +224,7 @@ impl Context<'_> {
         System {
             source: self.source.clone(),
             board: self.board.clone(),
-            note: system.comment_inside(),
+            note: system.page_inside(),
             domains: draft.domains.into_iter().map(|d| d.domain).collect(),
             regions: draft.regions,
             channels: draft.channels,

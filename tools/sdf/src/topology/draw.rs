@@ -4,9 +4,7 @@
 
 use std::fmt::{Result, Write};
 
-use super::layout::{
-    Area, FLOOR, LABEL, LINE, Layout, MARGIN, NAME, PADDING, Path, Placed, text_width,
-};
+use super::layout::{Area, FLOOR, LINE, Layout, MARGIN, NAME, PADDING, Path, Placed, text_width};
 
 const STYLE: &str = "
   .ground { fill: #ffffff; stroke: #d0d7de }
@@ -141,19 +139,18 @@ fn line(out: &mut String, p: &Path) -> Result {
     if to_end {
         marks += " marker-end=\"url(#tip)\"";
     }
+    let bend = p.bend;
     if p.sideways {
-        let y = y1 - LABEL;
+        let (x3, x4) = (x1 + 20, x2 - 20);
         return writeln!(
             out,
-            "<path class=\"line\" d=\"M{x1} {y1}C{} {y} {} {y} {x2} {y2}\"{marks}/>",
-            x1 + 20,
-            x2 - 20
+            "<path class=\"line\" d=\"M{x1} {y1}C{x3} {bend} {x4} {bend} {x2} {y2}\"{marks}/>"
         );
     }
-    let middle = i64::midpoint(y1, y2);
+    let middle = i64::midpoint(y1, bend);
     writeln!(
         out,
-        "<path class=\"line\" d=\"M{x1} {y1}C{x1} {middle} {x2} {middle} {x2} {y2}\"{marks}/>"
+        "<path class=\"line\" d=\"M{x1} {y1}C{x1} {middle} {x2} {middle} {x2} {bend}V{y2}\"{marks}/>"
     )
 }
 
