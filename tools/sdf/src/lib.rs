@@ -5,6 +5,13 @@
 //! rule and cure. What a [`Board`] cannot do is a named error, what it accepts
 //! without acting on it a warning.
 //!
+//! It is stricter where that tool (2.3.0) crashes or lets through what cannot
+//! work: an unknown `region_paddr`, a child's number above 61, a second virtual
+//! CPU, a region of no bytes, ports above 0xffff, one interrupt pin twice, a
+//! channel of a domain with itself under one number, a scheduling domain above
+//! the kernel's last, text and elements inside elements that hold none, and
+//! names that a status line cannot carry.
+//!
 //! [`parse()`] gives a [`System`], whose holding proves that the rules hold.
 //! [`compile`](compile()) turns it and the program images into what the
 //! initial task realises. [`edit`] derives a description from another.
