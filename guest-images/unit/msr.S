@@ -117,7 +117,7 @@ long:
 1:  movl (%rsi), %ecx
     testl %ecx, %ecx
     jz 2f
-    movl $0x00123456, %edx
+    movl $0x00001234, %edx
     leal 0x70000000(%rcx), %eax
     cmpl $FMASK, %ecx
     jne 3f

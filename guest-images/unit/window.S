@@ -104,19 +104,27 @@ main:
     SOON
     cmpl $0x201, depth
     CHECK32(e)
-    /* An NMI ends HLT with IF=0. */
+    /* An NMI ends HLT with IF=0: the 8254, once, through the I/O APIC as NMI. */
     movl $simple, %eax
     movw %ax, idt32 + 2 * 8
     shrl $16, %eax
     movw %ax, idt32 + 2 * 8 + 6
     movl $0, done
-    movl $0xb, LAPIC + 0x3e0
-    movl $0x400, LAPIC + 0x320
-    movl $200000, LAPIC + 0x380
+    movl $0x15, IOAPIC
+    movl LAPIC + 0x20, %eax
+    movl %eax, IOAPIC + 0x10
+    movl $0x14, IOAPIC
+    movl $0x400, IOAPIC + 0x10
+    movb $0x30, %al
+    outb %al, $0x43
+    xorb %al, %al
+    outb %al, $0x40
+    movb $0x20, %al
+    outb %al, $0x40
     hlt
     cmpl $1, done
     CHECK32(e)
-    movl $0x10000, LAPIC + 0x320
+    movl $0x10000, IOAPIC + 0x10
     /* Nothing is left waiting or in service. */
     movl LAPIC + 0x110, %eax
     orl LAPIC + 0x210, %eax
