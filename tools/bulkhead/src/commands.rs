@@ -177,10 +177,10 @@ fn summarise(system: &System, warnings: usize) {
     let open = own.filter(|region| region.bytes().is_none()).count();
     let more = match open {
         0 => String::new(),
-        1 => ", and a file that is not built yet".into(),
-        n => format!(", and {n} files that are not built yet"),
+        1 => ", and 1 as large as its file".into(),
+        n => format!(", and {n} as large as their files"),
     };
-    anstream::println!("Memory of all regions: {}{more}", ui::size(known));
+    anstream::println!("Regions: {}{more}", ui::size(known));
 }
 
 /// `clean`: removes what was built for running.

@@ -1,10 +1,12 @@
-//! Committed files that are made from others: made anew, or held against what
-//! they would be.
+//! Committed files that are made from others: the authority map and the picture
+//! of the default system from its description, the numbers of kernel calls
+//! from the kernel. Made anew, or held against what they would be.
 
 use std::{fs, path::PathBuf};
 
 use bulkhead_build::Workspace;
 use bulkhead_progress::Progress;
+use bulkhead_sdf::{Board, NotBuilt, Source, authority_markdown, parse, topology_svg};
 use miette::{IntoDiagnostic, Result, WrapErr};
 
 use crate::{
@@ -19,8 +21,19 @@ struct Generated {
 }
 
 fn all(workspace: &Workspace, steps: &Steps) -> Result<Vec<Generated>> {
-    let numbers = bulkhead_kernel::numbers(&workspace.root, steps)?;
-    Ok(vec![Generated { path: workspace.root.join(bulkhead_kernel::NUMBERS_FILE), text: numbers }])
+    let description = workspace.root.join("system.xml");
+    let text = fs::read_to_string(&description)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot read {}", description.display()))?;
+    // By its plain name, because that is part of what is made.
+    let source = Source::new("system.xml", text);
+    let system = parse(&source, &Board::bochs(), &NotBuilt)?.system;
+    let generated = |name: &str, text| Generated { path: workspace.root.join(name), text };
+    Ok(vec![
+        generated("docs/authority.md", authority_markdown(&system)),
+        generated("docs/system.svg", topology_svg(&system)),
+        generated(bulkhead_kernel::NUMBERS_FILE, bulkhead_kernel::numbers(&workspace.root, steps)?),
+    ])
 }
 
 /// Names of the generated files that are out of date.

@@ -7,6 +7,8 @@
 
 mod bare;
 mod session;
+mod system;
 
 pub use bare::BareImage;
 pub use session::Session;
+pub use system::{System, checkout, unit_guest, unit_guests};

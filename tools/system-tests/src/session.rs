@@ -119,6 +119,11 @@ impl Session {
         &self.transcript
     }
 
+    /// The same as text.
+    pub fn console_text(&self) -> String {
+        String::from_utf8_lossy(&self.transcript).into_owned()
+    }
+
     /// Where the machine's logs are.
     pub fn logs(&self) -> &Logs {
         self.machine.logs()

@@ -255,13 +255,22 @@ impl Live {
         };
         for action in keys.push(bytes) {
             match action {
-                Action::Send(bytes) => self.send(&bytes),
+                Action::Send(bytes) => self.type_through(&bytes),
                 Action::Leave => return Ok(Some(End::Left)),
                 Action::Help => self.help()?,
                 Action::Select(client) => self.select(client)?,
             }
         }
         Ok(None)
+    }
+
+    /// Sends typed keys so that the selected guest gets each of them.
+    fn type_through(&mut self, bytes: &[u8]) {
+        if self.guests.several() {
+            self.send(&doubled(bytes));
+        } else {
+            self.send(bytes);
+        }
     }
 
     fn send(&mut self, bytes: &[u8]) {
@@ -334,6 +343,12 @@ impl Live {
     }
 }
 
+/// Doubles the virtualiser's prefix, which makes it an ordinary key.
+fn doubled(bytes: &[u8]) -> Vec<u8> {
+    let copies = |byte| if byte == SELECT_CLIENT { 2 } else { 1 };
+    bytes.iter().flat_map(|&byte| std::iter::repeat_n(byte, copies(byte))).collect()
+}
+
 fn explain(ending: &Ending, logs: &bulkhead_machine::Logs) -> String {
     format!(
         "{BAD}machine stopped{BAD:#}: {ending}\n\
@@ -369,5 +384,15 @@ fn describe(status: &Status) -> String {
             }
         }
         Status::Unknown(line) => format!("{CAUTION}unknown status line{CAUTION:#}: {line}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_virtualisers_prefix_can_be_typed_for_a_guest() {
+        assert_eq!(doubled(b"a\x1cb\x03"), b"a\x1c\x1cb\x03");
     }
 }

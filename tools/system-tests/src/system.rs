@@ -1,0 +1,146 @@
+//! Systems of ours on the machine under test.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bulkhead_build::{GuestOverrides, Overrides, Profile, Request, Workspace, build_system};
+use bulkhead_machine::{Config, GuestEvent, Outcome, Status};
+use bulkhead_progress::Silent;
+
+use crate::Session;
+
+/// A system to be tested.
+pub struct System {
+    description: PathBuf,
+    profile: Profile,
+    overrides: Overrides,
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self::new("system.xml")
+    }
+}
+
+impl System {
+    /// A system by its description's name, from the top of the checkout.
+    pub fn new(description: &str) -> Self {
+        System {
+            description: workspace().root.join(description),
+            profile: Profile::Release,
+            overrides: Overrides::default(),
+        }
+    }
+
+    /// With the kernel's assertions and output.
+    #[must_use]
+    pub fn debug(mut self) -> Self {
+        self.profile = Profile::Debug;
+        self
+    }
+
+    /// With something changed for every guest.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut GuestOverrides)) -> Self {
+        change(&mut self.overrides.all);
+        self
+    }
+
+    /// With something changed for one guest.
+    #[must_use]
+    pub fn with_guest(mut self, guest: &str, change: impl FnOnce(&mut GuestOverrides)) -> Self {
+        change(self.overrides.guests.entry(guest.into()).or_default());
+        self
+    }
+
+    /// Builds and boots it. `name` names its folder of logs.
+    pub fn start(self, name: &str) -> Session {
+        let workspace = workspace();
+        let built = build_system(Request {
+            workspace: &workspace,
+            description: Some(&self.description),
+            profile: self.profile,
+            overrides: self.overrides,
+            progress: &Silent,
+        })
+        .unwrap_or_else(|report| panic!("{name}: {report:?}"));
+        let mut config = Config::new(built.image, "");
+        config.memory = built.memory;
+        Session::start(name, config)
+    }
+}
+
+/// The images of our own tiny guests, by name.
+pub fn unit_guests() -> Vec<(String, PathBuf)> {
+    let workspace = workspace();
+    let _lock = workspace.lock(&Silent).expect("the build folder can be locked");
+    bulkhead_guest::unit_guests(&bulkhead_guest::Request {
+        workspace: &workspace.root,
+        out: &workspace.out,
+        progress: &Silent,
+    })
+    .unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The image of one of them.
+pub fn unit_guest(name: &str) -> PathBuf {
+    let found = unit_guests().into_iter().find(|(its, _)| its == name);
+    found.unwrap_or_else(|| panic!("there is no unit guest {name}")).1
+}
+
+fn workspace() -> Workspace {
+    Workspace::find().expect("tests run in the checkout")
+}
+
+impl Session {
+    /// Waits until every protection domain is started.
+    pub fn expect_ready(&mut self, limit: Duration) {
+        self.expect_status("of a ready system", |status| *status == Status::Ready, limit);
+    }
+
+    /// Waits for a guest's end.
+    pub fn expect_stop(&mut self, guest: &str, limit: Duration) -> (Outcome, String) {
+        let what = format!("of the end of guest {guest}");
+        let stopped = |status: &Status| match status {
+            Status::Guest { guest: its, event: GuestEvent::Stopped { outcome, reason } }
+                if its == guest =>
+            {
+                Some((*outcome, reason.clone()))
+            }
+            _ => None,
+        };
+        let status = self.expect_status(&what, |status| stopped(status).is_some(), limit);
+        stopped(&status).expect("it was just accepted")
+    }
+
+    /// How often a guest has been restarted so far.
+    pub fn restarts(&self, guest: &str) -> u32 {
+        let restarts = self.statuses().iter().filter_map(|status| match status {
+            Status::Guest { guest: its, event: GuestEvent::Restarted { count, .. } }
+                if its == guest =>
+            {
+                Some(*count)
+            }
+            _ => None,
+        });
+        restarts.max().unwrap_or(0)
+    }
+
+    /// What a guest's VMM reported, line by line.
+    pub fn report(&self, guest: &str) -> Vec<&str> {
+        let lines = self.statuses().iter().filter_map(|status| match status {
+            Status::Guest { guest: its, event: GuestEvent::Report(text) } if its == guest => {
+                Some(text.as_str())
+            }
+            _ => None,
+        });
+        lines.collect()
+    }
+}
+
+/// The folder of a description, for tests that look at what is there.
+pub fn checkout(path: &str) -> PathBuf {
+    Path::new(&workspace().root).join(path)
+}

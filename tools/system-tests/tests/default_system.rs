@@ -1,0 +1,54 @@
+//! The default system, as a user meets it: a Debian guest at a shell prompt.
+
+use std::time::Duration;
+
+use bulkhead_machine::Outcome;
+use system_tests::{Session, System};
+
+/// A boot to the prompt takes about a minute alone on a quiet processor; tests
+/// run two at a time on machines that may be busy.
+const BOOT: Duration = Duration::from_secs(400);
+
+/// An answer of a shell.
+const ANSWER: Duration = Duration::from_secs(60);
+
+const PROMPT: &str = "(?m)# $";
+
+fn booted(name: &str) -> Session {
+    let mut session = System::default().start(name);
+    session.expect_ready(BOOT);
+    session.expect(PROMPT, BOOT);
+    session
+}
+
+#[test]
+fn a_typed_command_answers_and_poweroff_ends_with_0() {
+    let mut session = booted("shell");
+    session.type_line("echo $((6 * 7)) bulkheads");
+    session.expect("42 bulkheads", ANSWER);
+    session.expect(PROMPT, ANSWER);
+    session.type_line("poweroff");
+    let (outcome, _) = session.expect_stop("debian", ANSWER);
+    assert_eq!(outcome, Outcome::POWER_OFF);
+}
+
+#[test]
+fn a_reboot_starts_again_from_the_pristine_images() {
+    let mut session = booted("reboot");
+    session.type_line("touch /trace; reboot");
+    session.expect(PROMPT, BOOT);
+    assert_eq!(session.restarts("debian"), 1);
+    session.type_line("ls /trace; echo done");
+    assert!(session.expect("([^\\r\\n]*)\\r\\ndone", ANSWER).contains("No such file"));
+    session.type_line("poweroff");
+    let (outcome, _) = session.expect_stop("debian", ANSWER);
+    assert_eq!(outcome, Outcome::POWER_OFF);
+}
+
+#[test]
+fn a_kernel_panic_ends_the_guest_with_101() {
+    let mut session = booted("panic");
+    session.type_line("echo c > /proc/sysrq-trigger");
+    let (outcome, _) = session.expect_stop("debian", ANSWER);
+    assert_eq!(outcome, Outcome::PANIC);
+}
