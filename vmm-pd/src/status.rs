@@ -4,14 +4,15 @@ use core::fmt::{Arguments, Write};
 
 use heapless::String;
 use sddf::serial::{LayoutError, PeerError, Producer, Shared, Space};
-use sel4_microkit::Channel;
+use sel4_microkit::{Channel, recv};
 use shmem::{ReadWrite, Region};
 
 /// Longest line, its end included; a longer one is cut.
 const LINE: usize = 240;
 
-/// How often a line that must not be lost is offered to a full queue.
-const PATIENCE: u32 = 1000;
+/// How often a line that must not be lost is offered to a full queue, with a
+/// wait for the status domain between: far more often than the queue has lines.
+const PATIENCE: u32 = 10_000;
 
 /// The status domain's client end.
 #[derive(Debug)]
@@ -42,8 +43,9 @@ impl Status {
         }
     }
 
-    /// Says a line that must not be lost: the status domain runs above this
-    /// one, so notifying it makes room; if it is gone, so be it.
+    /// Says a line that must not be lost, and waits for room. The guest does not
+    /// run meanwhile. Any notification ends a wait, so a status domain that
+    /// never takes anything is given up at last.
     pub fn insist(&mut self, text: Arguments<'_>) {
         if self.lost > 0 {
             let lost = core::mem::take(&mut self.lost);
@@ -53,7 +55,8 @@ impl Status {
             if self.try_say(text) {
                 return;
             }
-            self.channel.notify();
+            // The queue was told to say when it has room.
+            recv();
         }
     }
 

@@ -76,7 +76,7 @@ const COMMON: &[(&str, &str)] = &[
     // The oldest processors with everything else that is needed here lack the
     // FSGSBASE instructions.
     ("FSGSBASE_MSR", "1"),
-    // With a graphics mode GRUB hands over fields that the kernel misreads.
+    // With a graphics mode a boot loader hands over fields that the kernel misreads.
     ("MULTIBOOT_GRAPHICS_MODE_NONE", "1"),
     ("VTX", "1"),
     // VCPUs whose translations stay cached across switches; more VCPUs work,

@@ -3,7 +3,7 @@
 //! (guest consoles) both ways, parses the status lines that arrive on its
 //! second, and makes sure that the emulator never outlives its owner.
 //!
-//! Not here: what is booted (any GRUB ISO), and how things are shown.
+//! Not here: what is booted (any CD image), and how things are shown.
 //!
 //! What surprises: Bochs ignores SIGTERM, and stops in its debugger on SIGINT.
 //! So it runs in a process group of its own, out of the terminal's reach, and

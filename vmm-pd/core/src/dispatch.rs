@@ -282,7 +282,7 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
         let info = InterruptionInfo(low(self.cpu.state(StateField::ExitInterruptionInfo)));
         match (info.kind(), info.vector()) {
             (EventKind::Nmi, _) => {
-                // The host's; the kernel has no handler for it below a guest.
+                // The host's, on a kernel that does not keep them to itself.
                 let statistics = &mut self.vm.statistics;
                 statistics.host_nmis = statistics.host_nmis.wrapping_add(1);
                 Next::GoOn

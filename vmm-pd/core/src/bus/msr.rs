@@ -5,8 +5,8 @@
 //! TSC_AUX); those have rows here for a kernel that does not. Everything else
 //! exits, and what has no row is #GP, as on a processor that lacks the register.
 //!
-//! Time-stamp counter: guests see it raw, because no kernel below lets a VMM set
-//! an offset. Writes to IA32_TIME_STAMP_COUNTER and IA32_TSC_ADJUST are therefore
+//! Time-stamp counter: guests see it raw, because seL4 16 lets no VMM set an
+//! offset (our patched seL4 5.0.0 would). Writes to IA32_TIME_STAMP_COUNTER and IA32_TSC_ADJUST are therefore
 //! accepted and have no effect; TSC_ADJUST reads zero, which is what Linux wants
 //! to find.
 //!
