@@ -189,6 +189,11 @@ impl Cpu for Vtx {
         }
     }
 
+    fn access_rights(&mut self, register: SegmentRegister) -> u32 {
+        let [_, _, _, access_rights] = segment(register);
+        self.read(access_rights) as u32
+    }
+
     fn set_segment(&mut self, register: SegmentRegister, s: Segment) {
         let [selector, base, limit, access_rights] = segment(register);
         self.write(selector, s.selector.into());
