@@ -12,8 +12,8 @@ mod debian;
 mod error;
 mod initramfs;
 mod linux;
+mod programs;
 mod recipe;
-mod selftest;
 mod store;
 mod unit;
 

@@ -12,8 +12,9 @@ use crate::{
     debian::{self, Package},
     error::{GuestError, Result},
     initramfs::Archive,
+    programs,
     recipe::Recipe,
-    selftest, store,
+    store,
 };
 
 /// A guest's images.
@@ -48,15 +49,15 @@ pub fn linux(request: &Request<'_>) -> Result<LinuxImages> {
     let busybox = debian::fetch(&packages, &recipe.initramfs.busybox, false)?;
     request.progress.end(&format!("{} {}", kernel.name, kernel.version));
 
-    request.progress.begin("guest self-test program", None);
-    let selftest_program = selftest::build(request)?;
+    request.progress.begin("guest programs", None);
+    let programs = programs::build(request)?;
     request.progress.end("built");
 
     request.progress.begin("guest images", None);
     let unpacked = Unpacked::new(&guest, &kernel, &busybox)?;
     let (kernel_image, version) = unpacked.kernel(request.out)?;
     let initramfs = request.out.join(INITRAMFS);
-    let files = unpacked.files(&sources, &recipe, &version, &selftest_program)?;
+    let files = unpacked.files(&sources, &recipe, &version, &programs)?;
     let made_of = store::digest(files.iter().flat_map(|f| [f.path.as_bytes(), &f.contents]));
     let cached = store::is_current(&initramfs, &made_of);
     if !cached {
@@ -137,7 +138,7 @@ impl<'a> Unpacked<'a> {
         sources: &Path,
         recipe: &Recipe,
         version: &str,
-        selftest: &Path,
+        programs: &[(&'static str, PathBuf)],
     ) -> Result<Vec<File>> {
         let read = |path: &Path| fs::read(path).map_err(GuestError::io("reading", path));
         let content = |package: &Package, folder: &Path, wanted: String| {
@@ -151,8 +152,10 @@ impl<'a> Unpacked<'a> {
                 "bin/busybox",
                 content(self.busybox, &self.busybox_files, "bin/busybox".into())?,
             ),
-            program("bin/selftest", read(selftest)?),
         ];
+        for (name, path) in programs {
+            files.push(program(&format!("bin/{name}"), read(path)?));
+        }
         let mut order = String::new();
         for module in &recipe.kernel.modules {
             let wanted = format!("lib/modules/{version}/kernel/{module}");
