@@ -32,10 +32,6 @@ impl Outside for Terminal {
     }
 
     fn debug_write(&mut self, _byte: u8) {}
-
-    fn epoch_seconds(&self) -> u64 {
-        0
-    }
 }
 
 /// The model, its terminal, and a clock that moves with each access.
