@@ -96,7 +96,8 @@ impl<'s> Machine<'s> {
     /// # Errors
     /// Whatever is missing or does not fit.
     pub fn new(status: &'s mut Status) -> Result<Self, StartError> {
-        let config = configuration()?;
+        let config: Config =
+            bulkhead_config::load(&memory_region!(Read, config_vaddr, config_size))?;
         let console = ConsoleRegions {
             tx_queue: memory_region!(ReadWrite, console_tx_queue_vaddr, console_tx_queue_size),
             tx_data: memory_region!(ReadWrite, console_tx_data_vaddr, console_tx_data_size),
@@ -253,17 +254,6 @@ enum Next {
     BadImage(BootError),
     /// The kernel refuses what the VMM asks of the virtual CPU.
     Refused(Refused),
-}
-
-/// Reads this domain's configuration.
-fn configuration() -> Result<Config, ConfigError> {
-    /// Room for the largest: the command line and some names.
-    const LARGEST: usize = bulkhead_config::COMMAND_LINE_MAX + 256;
-    let region: Region<Read> = memory_region!(Read, config_vaddr, config_size);
-    let mut bytes = [0; LARGEST];
-    let length = region.len().min(LARGEST);
-    region.read(0, &mut bytes[..length]).map_err(|_| ConfigError::Malformed)?;
-    bulkhead_config::read(&bytes[..length])
 }
 
 /// CPUID of the processor, which a protection domain may execute.

@@ -32,16 +32,12 @@ use bulkhead_config::{CLIENTS_MAX, SerialVirt};
 use sddf::serial::{Consumer, PeerError, Producer, Shared};
 use sel4_microkit::{
     Channel, ChannelSet, Handler, Infallible, debug_println, memory_region, memory_region_opt,
-    protection_domain,
+    protection_domain, started,
 };
 use serial_virt_core::{ClientQueues, Virt};
 use shmem::{Read, ReadWrite, Region};
 
 const DRIVER: Channel = Channel::new(0);
-
-/// Longest configuration: magic and length, and [`CLIENTS_MAX`] names of 32
-/// bytes with theirs.
-const CONFIG_MAX: usize = 512;
 
 /// The channel of a client.
 const fn channel(client: usize) -> Channel {
@@ -137,10 +133,7 @@ fn init() -> Domain {
         started(Virt::new(started(Producer::attach(output)), started(Consumer::attach(input))));
 
     let config = memory_region!(Read, config_vaddr, config_size);
-    let mut bytes = [0; CONFIG_MAX];
-    let (bytes, _) = bytes.split_at_mut(CONFIG_MAX.min(config.len()));
-    started(config.read(0, bytes));
-    let config: SerialVirt = started(bulkhead_config::read(bytes));
+    let config: SerialVirt = started(bulkhead_config::load(&config));
     for (number, (name, regions)) in config.clients.into_iter().zip(client_regions()).enumerate() {
         let Some(queues) = regions.queues() else {
             panic!(
@@ -155,14 +148,6 @@ fn init() -> Domain {
     let mut domain = Domain { virt };
     domain.serve();
     domain
-}
-
-/// What a domain that starts cannot do without.
-fn started<T, E: core::fmt::Display>(result: Result<T, E>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(e) => panic!("cannot start: {e}"),
-    }
 }
 
 impl Domain {

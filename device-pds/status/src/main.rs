@@ -27,17 +27,13 @@ use bulkhead_config::CLIENTS_MAX;
 use sddf::serial::{Consumer, Shared};
 use sel4_microkit::{
     Channel, ChannelSet, Handler, Infallible, IoPort, memory_region, memory_region_opt,
-    protection_domain, var,
+    protection_domain, started, var,
 };
 use serial_driver_core::uart::{Ports, Register, Uart};
 use shmem::{Read, ReadWrite, Region};
 use status_core::Status;
 
 const PORTS: IoPort = IoPort::new(0);
-
-/// Longest configuration: magic and length, and [`CLIENTS_MAX`] names of 32
-/// bytes with theirs.
-const CONFIG_MAX: usize = 512;
 
 /// The channel of a client.
 const fn channel(client: usize) -> Channel {
@@ -113,14 +109,6 @@ fn init() -> Domain {
     let mut domain = Domain { status };
     domain.serve();
     domain
-}
-
-/// What a domain that starts cannot do without.
-fn started<T, E: core::fmt::Display>(result: Result<T, E>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(e) => panic!("cannot start: {e}"),
-    }
 }
 
 impl Domain {

@@ -27,7 +27,7 @@
 use deadline::{ClientWord, ClockWriter, Tsc};
 use sel4_microkit::{
     Channel, ChannelSet, Handler, debug_println, memory_region, memory_region_opt,
-    protection_domain, timestamp_counter,
+    protection_domain, started, timestamp_counter,
 };
 use shmem::{ReadWrite, Region, Word32};
 use timer_core::calibrate::calibrate;
@@ -98,14 +98,6 @@ fn init() -> Domain {
     started(INTERRUPT.irq_ack());
     started(domain.serve());
     domain
-}
-
-/// What a domain that starts cannot do without.
-fn started<T, E: core::fmt::Display>(result: Result<T, E>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(e) => panic!("cannot start: {e}"),
-    }
 }
 
 fn now() -> Tsc {

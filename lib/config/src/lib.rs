@@ -15,6 +15,7 @@ use core::fmt;
 
 use heapless::{String, Vec};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use shmem::{Read, Region};
 
 /// Longest kernel command line, in bytes, without its terminator: Linux's
 /// COMMAND_LINE_SIZE on x86 less one.
@@ -105,6 +106,19 @@ pub fn read<T: DeserializeOwned>(region: &[u8]) -> Result<T, ConfigError> {
     let (length, rest) = rest.split_first_chunk::<4>().ok_or(ConfigError::Malformed)?;
     let body = rest.get(..u32::from_le_bytes(*length) as usize).ok_or(ConfigError::Malformed)?;
     postcard::from_bytes(body).map_err(|_| ConfigError::Malformed)
+}
+
+/// Reads a configuration out of the region that the system description maps.
+///
+/// # Errors
+/// As [`read`].
+pub fn load<T: DeserializeOwned>(region: &Region<Read>) -> Result<T, ConfigError> {
+    /// The largest, a VMM's: its command line, its name and some numbers.
+    const LARGEST: usize = COMMAND_LINE_MAX + 256;
+    let mut bytes = [0; LARGEST];
+    let (bytes, _) = bytes.split_at_mut(LARGEST.min(region.len()));
+    region.read(0, bytes).map_err(|_| ConfigError::Malformed)?;
+    read(bytes)
 }
 
 /// Encodes a configuration as [`read`] expects it.

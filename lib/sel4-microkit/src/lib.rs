@@ -54,6 +54,18 @@ pub fn set_mr(n: usize, word: Word) {
     sel4::IpcBuffer::current().set_mr(n, word);
 }
 
+/// The value of a step of initialisation without which this domain cannot
+/// start.
+///
+/// # Panics
+/// The step failed; the message is the error's.
+pub fn started<T, E: core::fmt::Display>(step: Result<T, E>) -> T {
+    match step {
+        Ok(value) => value,
+        Err(e) => panic!("cannot start: {e}"),
+    }
+}
+
 /// Prints a line on the debug kernel's console; nothing in a release build.
 #[macro_export]
 macro_rules! debug_println {
