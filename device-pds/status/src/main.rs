@@ -79,10 +79,7 @@ fn init() -> Domain {
     let mut status = Status::new(started(Uart::start(PortRange { first })));
 
     let config = memory_region!(Read, config_vaddr, config_size);
-    let mut bytes = [0; CONFIG_MAX];
-    let (bytes, _) = bytes.split_at_mut(CONFIG_MAX.min(config.len()));
-    started(config.read(0, bytes));
-    let config: bulkhead_config::Status = started(bulkhead_config::read(bytes));
+    let config: bulkhead_config::Status = started(bulkhead_config::load(&config));
 
     let regions: [Regions; CLIENTS_MAX] = [
         client!(client0_queue_vaddr client0_queue_size client0_data_vaddr client0_data_size),
