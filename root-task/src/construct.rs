@@ -12,6 +12,7 @@ use crate::{
     cspace::{self, CSpace},
     devices,
     image::{Image, ImageError},
+    layout::{self, LayoutError},
     memory::{self, Frames, REGIONS_MAX},
     threads,
 };
@@ -24,6 +25,8 @@ pub const PDS_MAX: usize = 62;
 pub enum BuildError {
     /// The boot image.
     Image(ImageError),
+    /// The description contradicts itself.
+    Layout(LayoutError),
     /// More protection domains than this task keeps account of.
     TooManyDomains,
     /// More memory regions than this task keeps account of.
@@ -42,10 +45,17 @@ impl From<ImageError> for BuildError {
     }
 }
 
+impl From<LayoutError> for BuildError {
+    fn from(e: LayoutError) -> Self {
+        BuildError::Layout(e)
+    }
+}
+
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BuildError::Image(e) => write!(f, "{e}"),
+            BuildError::Layout(e) => write!(f, "{e}"),
             BuildError::TooManyDomains => write!(f, "more than {PDS_MAX} protection domains"),
             BuildError::TooManyRegions => write!(f, "more than {REGIONS_MAX} memory regions"),
             BuildError::Object(name, e) => write!(f, "{name}: {e}"),
@@ -103,6 +113,7 @@ impl System {
 /// then.
 pub fn construct(objects: &mut Objects, image: &Image) -> Result<System, BuildError> {
     let spec = &image.spec;
+    layout::check(spec)?;
     let regions = memory::regions(objects, image)?;
     let fault_endpoint = objects
         .one(ObjectType::Endpoint)

@@ -2,8 +2,8 @@
 //! exactly the authority that the compiled system description grants, starts
 //! them, then waits for their faults and reports them.
 //!
-//! It makes no policy and checks none of the Microkit's rules: `tools/sdf` did,
-//! on the host. Either the whole system starts or none of it: threads are
+//! It makes no policy and checks few of the Microkit's rules ([`layout`]):
+//! `tools/sdf` did, on the host. Either the whole system starts or none of it: threads are
 //! resumed only after the last capability is in place. The surprising fact:
 //! programs and guest images are not copied. They lie, page by page, in this
 //! program's own boot image, and those very frames become the domains' memory.
@@ -14,6 +14,7 @@ mod construct;
 mod cspace;
 mod devices;
 mod image;
+mod layout;
 mod memory;
 mod monitor;
 mod panic;
@@ -28,6 +29,7 @@ use status::Status;
 root_task!(main);
 
 fn main(boot: &'static BootInfo) -> ! {
+    let start = sel4::timestamp_counter();
     let mut status = Status::new();
     let mut objects = Objects::new(boot);
     let built = image::Image::find(boot)
@@ -35,7 +37,8 @@ fn main(boot: &'static BootInfo) -> ! {
         .and_then(|image| construct::construct(&mut objects, &image));
     match built {
         Ok(system) => {
-            status.line(format_args!("system - ready"));
+            let ticks = sel4::timestamp_counter().wrapping_sub(start);
+            status.line(format_args!("system - ready ticks={ticks}"));
             monitor::run(system, &mut objects, &mut status)
         }
         Err(e) => {

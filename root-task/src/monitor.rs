@@ -1,5 +1,10 @@
 //! Waits for faults of protection domains without a parent and reports them.
 //! A domain that faulted stays stopped; everything else goes on.
+//!
+//! The surprising fact: a domain holds its own fault endpoint (this kernel
+//! looks it up in the domain's capability space), so it can send messages that
+//! look like faults. They carry its own badge, and it is stopped at the first:
+//! it can lie about how it ended, once.
 
 use core::fmt;
 
@@ -24,8 +29,13 @@ const MESSAGE_MAX: usize = 256;
 /// In rdi after a panic of `lib/sel4-microkit`; rsi and rdx then hold the
 /// message's address and length.
 const PANIC_MARK: Word = Word::from_le_bytes(*b"PANICKED");
-/// Invalid-opcode exception (Intel SDM vol. 3A, table 6-1).
+// Exceptions (Intel SDM vol. 3A, table 6-1).
+const DIVIDE_ERROR: Word = 0;
 const INVALID_OPCODE: Word = 6;
+const GENERAL_PROTECTION: Word = 13;
+// Bits of a page fault's error code (Intel SDM vol. 3A, 4.7).
+const PRESENT: Word = 1 << 0;
+const WRITE: Word = 1 << 1;
 /// Result of a guest whose VMM faulted.
 const RESULT_VMM_FAULT: u32 = 107;
 
@@ -47,6 +57,8 @@ pub fn run(system: System, objects: &mut Objects, status: &mut Status) -> ! {
             None => IpcBuffer::current().mr(n),
         };
         let fault = Fault::parse(received.info.label, mr);
+        // The kernel refuses this only for what is not a thread.
+        let _ = domain.tcb.suspend();
         report(domain, fault, objects, status);
         // Not answered: the thread stays where it is.
     }
@@ -102,10 +114,11 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Fault::Memory { ip, address, fetch, code } => {
-                // Page-fault error code, bit 1: a write (Intel SDM vol. 3A, 4.7).
-                let access = match (fetch, code & 2 != 0) {
-                    (true, _) => "fetch",
-                    (false, true) => "write",
+                // Without no-execute pages the processor does not tell a fetch
+                // from a read; but only a fetch misses its own instruction.
+                let access = match (fetch || address == ip, code & WRITE != 0) {
+                    (_, true) => "write",
+                    (true, false) => "fetch",
                     (false, false) => "read",
                 };
                 write!(f, "kind=memory access={access} address={address:#x} ip={ip:#x}")
@@ -130,8 +143,12 @@ fn report(domain: &Domain, fault: Fault, objects: &mut Objects, status: &mut Sta
     let guard = domain.stack_bottom - PAGE_SIZE..domain.stack_bottom;
     let detail = match fault {
         Fault::Memory { address, .. } if guard.contains(&address) => "stack overflow",
-        Fault::Memory { .. } => "no such memory in its address space",
+        Fault::Memory { code, .. } if code & PRESENT != 0 => "mapped without this right",
+        Fault::Memory { .. } => "nothing is mapped there",
         Fault::Exception { .. } if fault.is_panic(&registers) => "panic",
+        Fault::Exception { number: DIVIDE_ERROR, .. } => "division by zero or overflow",
+        Fault::Exception { number: INVALID_OPCODE, .. } => "invalid opcode",
+        Fault::Exception { number: GENERAL_PROTECTION, .. } => "general protection",
         Fault::Exception { .. } => "processor exception",
         Fault::SystemCall { .. } => "no such system call",
         Fault::Capability { .. } => "no such capability",

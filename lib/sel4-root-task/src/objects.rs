@@ -54,7 +54,7 @@ impl fmt::Display for AllocError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             AllocError::Slots { wanted, left } => {
-                write!(f, "{wanted} capability slots wanted, {left} left")
+                write!(f, "{wanted} capability slots wanted, {left} left; larger pages need fewer")
             }
             AllocError::Memory { object, count, left } => write!(
                 f,

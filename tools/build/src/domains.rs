@@ -2,6 +2,7 @@
 //! programs for the seL4 host, each laid out by a linker script.
 
 use std::{
+    collections::BTreeSet,
     env,
     ffi::{OsStr, OsString},
     fs,
@@ -23,8 +24,12 @@ use crate::{
 /// has. Nothing of its operating system is used.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// The VMM's package. Those of devices are named as their folders are.
+/// The VMM's package. All others are named as their folders are.
 const VMM: &str = "vmm";
+
+/// The folders of devices' domains, and of those that only tests run.
+const DEVICES: &str = "device-pds";
+const TESTS: &str = "tools/system-tests/domains";
 
 /// The initial task's package.
 const ROOT_TASK: &str = "root-task";
@@ -90,7 +95,8 @@ pub struct Domains {
     pub cached: bool,
 }
 
-/// Builds them all.
+/// Builds them all; of those for tests only what `named`, the programs that
+/// a description names, has.
 ///
 /// # Errors
 /// Cargo cannot be called, the compiler finds errors, or files cannot be
@@ -98,11 +104,14 @@ pub struct Domains {
 pub fn build_domains(
     workspace: &Workspace,
     profile: Profile,
+    named: &BTreeSet<String>,
     progress: &dyn Progress,
 ) -> Result<Domains, DomainsError> {
     let folder = workspace.out.join(profile.name());
     fs::create_dir_all(&folder).map_err(file("create", &folder))?;
-    let domains = domain_packages(workspace)?;
+    let mut domains = domain_packages(workspace)?;
+    let for_tests = packages_in(workspace, TESTS)?;
+    domains.extend(for_tests.into_iter().filter(|package| named.contains(&elf_name(package))));
     progress.begin(&format!("protection domains ({})", profile.name()), None);
     let mut changed = 0;
     for (packages, script) in
@@ -120,12 +129,21 @@ pub fn build_domains(
     Ok(Domains { root_task: folder.join(elf_name(ROOT_TASK)), folder, cached })
 }
 
-/// Every package with a protection domain in it, in the order of their names.
+/// Every package with a protection domain in it that is not for tests, in the
+/// order of their names.
 fn domain_packages(workspace: &Workspace) -> Result<Vec<String>, DomainsError> {
-    let devices = workspace.root.join("device-pds");
-    let mut packages = vec![VMM.to_owned()];
-    for entry in fs::read_dir(&devices).map_err(file("list", &devices))? {
-        let entry = entry.map_err(file("list", &devices))?;
+    let mut packages = packages_in(workspace, DEVICES)?;
+    packages.push(VMM.to_owned());
+    packages.sort();
+    Ok(packages)
+}
+
+/// The packages in a folder of packages.
+fn packages_in(workspace: &Workspace, folder: &str) -> Result<Vec<String>, DomainsError> {
+    let folder = workspace.root.join(folder);
+    let mut packages = Vec::new();
+    for entry in fs::read_dir(&folder).map_err(file("list", &folder))? {
+        let entry = entry.map_err(file("list", &folder))?;
         if entry.path().join("Cargo.toml").is_file() {
             packages.push(entry.file_name().to_string_lossy().into_owned());
         }
@@ -141,6 +159,7 @@ fn domain_packages(workspace: &Workspace) -> Result<Vec<String>, DomainsError> {
 /// The checkout cannot be read.
 pub fn freestanding_packages(workspace: &Workspace) -> Result<Vec<String>, DomainsError> {
     let mut packages = domain_packages(workspace)?;
+    packages.extend(packages_in(workspace, TESTS)?);
     packages.push(ROOT_TASK.to_owned());
     Ok(packages)
 }

@@ -21,5 +21,5 @@ pub use domains::{Domains, DomainsError, build_domains, freestanding_packages};
 pub use files::FileError;
 pub use overrides::{GuestOverrides, OverrideError, Overrides};
 pub use profile::Profile;
-pub use system::{Built, Guest, Request, build_system};
+pub use system::{Built, Guest, KERNEL_COMMAND_LINE, Request, build_system};
 pub use workspace::{BuildLock, Workspace, WorkspaceError};

@@ -24,7 +24,7 @@ use crate::{
 
 /// Where the kernel prints: its debug console is COM3, so that guests and
 /// status lines have the first two ports for themselves.
-const KERNEL_COMMAND_LINE: &str = "console_port=0x3e8 debug_port=0x3e8";
+pub const KERNEL_COMMAND_LINE: &str = "console_port=0x3e8 debug_port=0x3e8";
 
 /// Memory besides what the description asks for: the boot loader and its
 /// unpacked modules, the kernel, the initial task, page tables.
@@ -99,7 +99,7 @@ pub fn build_system(request: Request<'_>) -> Result<Built> {
         progress.begin(&format!("seL4 kernel ({})", profile.name()), None);
         progress.end("cached");
     }
-    let domains = build_domains(workspace, profile, progress)?;
+    let domains = build_domains(workspace, profile, &draft.programs, progress)?;
     prepare_guests(workspace, &draft, progress)?;
 
     let folder = draft.folder(workspace, profile)?;
@@ -124,7 +124,9 @@ struct Draft {
     name: String,
     configuration: Configuration,
     overrides: Overrides,
-    /// Files that the description names.
+    /// Programs that the description names.
+    programs: BTreeSet<String>,
+    /// Other files that it names.
     files: BTreeSet<String>,
 }
 
@@ -149,8 +151,11 @@ impl Draft {
             Some(Prefill::File { path, .. }) => Some(path.value.clone()),
             Some(Prefill::Bootinfo(_)) | None => None,
         });
+        let programs = derived.domains.iter().map(|domain| domain.program.path.value.clone());
+        let programs = programs.collect();
         let stem = description.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Draft { stem, text, name, configuration, overrides, files: files.collect() })
+        let files = files.collect();
+        Ok(Draft { stem, text, name, configuration, overrides, programs, files })
     }
 
     /// Where it is built. A derived system has a folder of its own, so that
