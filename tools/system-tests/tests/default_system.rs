@@ -52,3 +52,30 @@ fn a_kernel_panic_ends_the_guest_with_101() {
     let (outcome, _) = session.expect_stop("debian", ANSWER);
     assert_eq!(outcome, Outcome::PANIC);
 }
+
+#[test]
+fn a_triple_fault_ends_the_guest_with_102() {
+    // Linux resets by a triple fault if told to.
+    let mut session = System::default()
+        .with(|guest| guest.append = Some("reboot=t".into()))
+        .start("triple-fault-guest");
+    session.expect(PROMPT, BOOT);
+    session.type_line("reboot -f");
+    assert_eq!(session.expect_stop("debian", ANSWER).0, Outcome::TRIPLE_FAULT);
+}
+
+#[test]
+fn a_guest_that_halts_with_interrupts_off_ends_with_100() {
+    let mut session = booted("halt");
+    session.type_line("halt -f");
+    assert_eq!(session.expect_stop("debian", ANSWER).0, Outcome::HALTED);
+}
+
+#[test]
+fn the_guests_own_self_test_passes() {
+    let mut session = System::default()
+        .with(|guest| guest.append = Some("bulkhead.selftest".into()))
+        .start("selftest");
+    let (outcome, reason) = session.expect_stop("debian", BOOT);
+    assert_eq!(outcome, Outcome::POWER_OFF, "{reason}:\n{}", session.console_text());
+}
