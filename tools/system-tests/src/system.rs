@@ -115,17 +115,15 @@ impl Session {
         stopped(&status).expect("it was just accepted")
     }
 
-    /// How often a guest has been restarted so far.
-    pub fn restarts(&self, guest: &str) -> u32 {
-        let restarts = self.statuses().iter().filter_map(|status| match status {
-            Status::Guest { guest: its, event: GuestEvent::Restarted { count, .. } }
-                if its == guest =>
-            {
-                Some(*count)
+    /// Waits for the guest's restart of this number.
+    pub fn expect_restart(&mut self, guest: &str, number: u32, limit: Duration) {
+        let restarted = |status: &Status| match status {
+            Status::Guest { guest: its, event: GuestEvent::Restarted { count, .. } } => {
+                its == guest && *count == number
             }
-            _ => None,
-        });
-        restarts.max().unwrap_or(0)
+            _ => false,
+        };
+        self.expect_status(&format!("of restart {number} of guest {guest}"), restarted, limit);
     }
 
     /// What a guest's VMM reported, line by line.
