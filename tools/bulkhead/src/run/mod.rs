@@ -280,14 +280,13 @@ impl Live {
         }
     }
 
+    /// Chooses who gets the keys; the virtualiser announces it.
     fn select(&mut self, client: u8) -> io::Result<()> {
-        match self.guests.name(client) {
-            Some(name) if self.guests.several() => {
-                let text = format!("keys go to {NAME}{name}{NAME:#}");
-                self.send(&[SELECT_CLIENT, b'1' + client]);
-                self.console.message(&text)
-            }
-            _ => self.help(),
+        if self.guests.several() && self.guests.name(client).is_some() {
+            self.send(&[SELECT_CLIENT, b'1' + client]);
+            Ok(())
+        } else {
+            self.help()
         }
     }
 
