@@ -17,8 +17,8 @@ const RANGES_MAX: usize = 512;
 /// Channels, interrupts, children, port ranges and virtual CPUs are numbered
 /// below this (Microkit 2.3: `MICROKIT_MAX_CHANNELS` and its like).
 const NUMBERS: u8 = 62;
-/// Priorities are below this: the initial task keeps the highest for itself.
-const PRIORITIES: u8 = 255;
+/// The initial task's own priority; those of domains are below it.
+const HIGHEST_PRIORITY: u8 = u8::MAX;
 
 /// What occupies a range of addresses.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +88,9 @@ impl fmt::Display for LayoutError {
             LayoutError::Number(name, n) => {
                 write!(f, "{name}: number {n}, and there are 0 to {}", NUMBERS - 1)
             }
-            LayoutError::Priority(name) => write!(f, "{name}: priority {PRIORITIES} is taken"),
+            LayoutError::Priority(name) => {
+                write!(f, "{name}: priority {HIGHEST_PRIORITY} is taken")
+            }
             LayoutError::Machines(name) => write!(f, "{name}: more than one virtual machine"),
             LayoutError::Ancestry(name) => write!(f, "{name}: it is its own ancestor"),
         }
@@ -122,7 +124,7 @@ pub fn check(spec: &Spec<'static>) -> Result<(), LayoutError> {
     physical(spec)?;
     for (n, pd) in spec.protection_domains().enumerate() {
         let index = PdIndex(n as u16);
-        if pd.priority >= PRIORITIES {
+        if pd.priority == HIGHEST_PRIORITY {
             return Err(LayoutError::Priority(pd.name));
         }
         domain(spec, index, pd.name, pd.stack_size)?;

@@ -60,14 +60,22 @@ fn inner(name: &str) {
         "undefined" => undefined(),
         "division" => divide(),
         "privileged" => halt(),
-        "overflow" => drop(black_box(deeper(0))),
-        "system_call" => unknown_call(),
-        "empty_slot" => drop(black_box(Endpoint::from_address(EMPTY_SLOT).recv(0))),
-        "no_slot" => {
-            drop(black_box(Endpoint::from_address(NO_SLOT).call(MessageInfo::new(0, 0), [0; 4])))
+        "overflow" => {
+            black_box(deeper(0));
         }
-        "foreign_port" => drop(black_box(IoPort::new(0).read_8(0x80))),
-        "no_port" => drop(black_box(IoPort::new(5).read_8(0x80))),
+        "system_call" => unknown_call(),
+        "empty_slot" => {
+            black_box(Endpoint::from_address(EMPTY_SLOT).recv(0));
+        }
+        "no_slot" => {
+            black_box(Endpoint::from_address(NO_SLOT).call(MessageInfo::new(0, 0), [0; 4]));
+        }
+        "foreign_port" => {
+            black_box(IoPort::new(0).read_8(0x80));
+        }
+        "no_port" => {
+            black_box(IoPort::new(5).read_8(0x80));
+        }
         "foreign_channel" => Channel::new(9).notify(),
         "forger" => forge(),
         _ => panic!("no part is called {name}"),
