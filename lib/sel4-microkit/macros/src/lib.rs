@@ -7,7 +7,9 @@ use proc_macro::{TokenStream, TokenTree};
 #[proc_macro_attribute]
 pub fn protection_domain(attributes: TokenStream, item: TokenStream) -> TokenStream {
     if !attributes.is_empty() {
-        return error("protection_domain takes no arguments: the system description sets the stack");
+        return error(
+            "protection_domain takes no arguments: the system description sets the stack",
+        );
     }
     let mut tokens = item.clone().into_iter();
     let is_fn = |t: &TokenTree| matches!(t, TokenTree::Ident(i) if i.to_string() == "fn");
