@@ -51,7 +51,7 @@ pub fn test(args: &TestArgs, steps: &Steps) -> Result<u8> {
     let mut parts = Vec::new();
     if filter.is_none() {
         parts.push(format(&workspace, steps)?);
-        parts.push(clippy(&workspace, steps)?);
+        parts.extend(clippy(&workspace, steps)?);
         parts.push(generated(&workspace, steps)?);
     }
     parts.push(cargo_test(&workspace, steps, "host tests", &host_selection(&workspace)?, filter)?);
@@ -80,12 +80,27 @@ fn has(workspace: &Workspace, subcommand: &str) -> bool {
 }
 
 fn format(workspace: &Workspace, steps: &Steps) -> Result<Part> {
-    lint(workspace, steps, "formatting", "fmt", &["--all", "--check"])
+    lint(workspace, steps, "formatting", "fmt", &["--all", "--check"].map(String::from))
 }
 
-fn clippy(workspace: &Workspace, steps: &Steps) -> Result<Part> {
-    let arguments = ["--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
-    lint(workspace, steps, "lints", "clippy", &arguments)
+/// Host packages and freestanding programs apart: in one call cargo would give
+/// both the same features of what they share, and a program without the standard
+/// library does not build over a library with it.
+fn clippy(workspace: &Workspace, steps: &Steps) -> Result<[Part; 2]> {
+    let programs = bulkhead_build::freestanding_packages(workspace)?;
+    let select = |option: &str| -> Vec<String> {
+        programs.iter().flat_map(|p| [option.to_owned(), p.clone()]).collect()
+    };
+    let quiet = |rest: Vec<String>| -> Vec<String> {
+        let deny = ["--", "-D", "warnings"].map(String::from);
+        ["--quiet".to_owned()].into_iter().chain(rest).chain(deny).collect()
+    };
+    let mut host = vec!["--workspace".to_owned(), "--all-targets".to_owned()];
+    host.extend(select("--exclude"));
+    Ok([
+        lint(workspace, steps, "lints", "clippy", &quiet(host))?,
+        lint(workspace, steps, "lints of domains", "clippy", &quiet(select("--package")))?,
+    ])
 }
 
 /// Whether files that are made from others are as they would be made now.
@@ -110,7 +125,7 @@ fn lint(
     steps: &Steps,
     name: &'static str,
     subcommand: &str,
-    arguments: &[&str],
+    arguments: &[String],
 ) -> Result<Part> {
     let since = Instant::now();
     if !has(workspace, subcommand) {
