@@ -8,7 +8,7 @@ use std::{
 };
 
 use bulkhead_image::Payload;
-use bulkhead_machine::{DEFAULT_MEMORY, Mebibytes};
+use bulkhead_machine::{DEFAULT_MEMORY, MEMORY_MAX, Mebibytes};
 use bulkhead_progress::Progress;
 use bulkhead_sdf::{
     Board, NotBuilt, Prefill, Problem, SearchPath, Source, System, compile,
@@ -135,10 +135,10 @@ impl Draft {
         let source = Source::read(description)
             .into_diagnostic()
             .wrap_err_with(|| format!("cannot read {}", description.display()))?;
-        let mut configuration = configuration::load(&configuration::path_beside(description))?;
         // The machine grows with the system, so its memory is no limit here.
         let board = Board { memory: None, ..Board::bochs() };
         let system = parse(&source, &board, &NotBuilt)?.system;
+        let mut configuration = configuration::load(&configuration::path_beside(description))?;
         configuration::check(&system, &configuration)?;
         let (text, name) = if overrides.is_empty() {
             (source.text().to_owned(), source.name().to_owned())
@@ -232,8 +232,9 @@ fn prepare_guests(workspace: &Workspace, draft: &Draft, progress: &dyn Progress)
     Ok(())
 }
 
-/// How much memory the machine needs: all regions, and the boot image once
-/// more while it is unpacked.
+/// How much memory the machine gets: room for all regions, and for the boot
+/// image once more while it is unpacked. What needs more than there can be is
+/// refused when the description is held to this.
 fn machine_memory(system: &System) -> Mebibytes {
     let own = system.regions.iter().filter(|region| region.phys_addr.is_none());
     let needed: u64 = own
@@ -242,14 +243,8 @@ fn machine_memory(system: &System) -> Mebibytes {
             region.least_bytes().saturating_mul(copies)
         })
         .fold(OVERHEAD, u64::saturating_add);
-    let default = u64::from(DEFAULT_MEMORY.0) << 20;
-    if needed <= default {
-        return DEFAULT_MEMORY;
-    }
-    let steps = needed.div_ceil(MEMORY_STEP);
-    // What does not fit here is far beyond what the description's own check
-    // of the machine's memory lets pass.
-    Mebibytes(u32::try_from(steps.saturating_mul(MEMORY_STEP >> 20)).unwrap_or(u32::MAX))
+    let stepped = needed.div_ceil(MEMORY_STEP).saturating_mul(MEMORY_STEP >> 20);
+    Mebibytes(u32::try_from(stepped).unwrap_or(u32::MAX)).clamp(DEFAULT_MEMORY, MEMORY_MAX)
 }
 
 /// Guests in the order of the serial virtualiser's clients, which is what the

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
-use bulkhead_machine::Mebibytes;
+use bulkhead_machine::{MEMORY_MAX, Mebibytes};
 use clap::{Args, Parser, Subcommand, ValueHint, builder::Styles};
 use clap_complete::Shell;
 
@@ -67,8 +67,8 @@ pub enum Command {
         #[arg(value_hint = ValueHint::FilePath)]
         image: PathBuf,
         /// Memory of the machine
-        #[arg(long, value_name = "SIZE", default_value = "1G")]
-        memory: MemorySize,
+        #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = machine_memory)]
+        memory: Mebibytes,
         #[command(flatten)]
         console: ConsoleArgs,
         /// Install nothing: say what is missing instead
@@ -151,6 +151,12 @@ pub struct TestArgs {
     pub no_install: bool,
 }
 
+/// Memory of a machine rather than of a guest.
+fn machine_memory(text: &str) -> Result<Mebibytes, String> {
+    let memory = text.parse::<MemorySize>()?.mebibytes();
+    if memory <= MEMORY_MAX { Ok(memory) } else { Err(format!("it can have {MEMORY_MAX} at most")) }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("a whole number of seconds is needed, at least 1".into()),
@@ -164,9 +170,8 @@ pub struct MemorySize(pub u64);
 
 impl MemorySize {
     /// Rounded up to whole MiB.
-    pub fn mebibytes(self) -> Mebibytes {
-        // A u64 of bytes over 2^20 fits u32 but for sizes beyond 4 PiB, which
-        // no check further on would let pass.
+    fn mebibytes(self) -> Mebibytes {
+        // Beyond 4 PiB any number is as wrong as any other.
         Mebibytes(u32::try_from(self.0.div_ceil(1 << 20)).unwrap_or(u32::MAX))
     }
 }
@@ -175,15 +180,16 @@ impl FromStr for MemorySize {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let help = || format!("`{text}` is no amount of memory: write 512M, 1G or 524288K");
+        let help = || {
+            format!(
+                "`{text}` is no amount of memory; write a number with a unit: 512M, 1G, 524288K"
+            )
+        };
         let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
         let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
             "k" | "kib" => 10,
             "m" | "mib" => 20,
             "g" | "gib" => 30,
-            "" => {
-                return Err(format!("{}; `{text}` alone has no unit", help()));
-            }
             _ => return Err(help()),
         };
         let count: u64 = digits.parse().map_err(|_| help())?;

@@ -1,6 +1,9 @@
 //! The smaller commands, and what `run` and `build` have in common.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, File},
+    path::Path,
+};
 
 use anstyle::Style;
 use bulkhead_build::{Built, GuestOverrides, Overrides, Profile, Request, Workspace, build_system};
@@ -38,8 +41,10 @@ fn built(args: SystemArgs, workspace: &Workspace, steps: &Steps) -> Result<Built
 pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
     let RunArgs { system, console } = args;
     let workspace = Workspace::find()?;
-    let built = built(system, &workspace, steps)?;
     let ConsoleArgs { timeout, log } = console;
+    // Before anything long begins.
+    let transcript = log.as_deref().map(create).transpose()?;
+    let built = built(system, &workspace, steps)?;
     let mut machine = bulkhead_machine::Config::new(built.image, workspace.out.join("logs/run"));
     machine.memory = built.memory;
     let named = |guest: bulkhead_build::Guest| Named { guest: guest.name, pd: guest.pd };
@@ -48,8 +53,15 @@ pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
         guests: built.guests.into_iter().map(named).collect(),
         wait_for_ready: true,
         timeout,
-        transcript: log,
+        transcript,
     })
+}
+
+/// The file for a transcript.
+fn create(path: &Path) -> Result<File> {
+    File::create(path)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot write the transcript {}", path.display()))
 }
 
 /// `boot`: any image, on the same machine.
@@ -69,7 +81,7 @@ pub fn boot(
         guests: Vec::new(),
         wait_for_ready: false,
         timeout: console.timeout,
-        transcript: console.log,
+        transcript: console.log.as_deref().map(create).transpose()?,
     })
 }
 

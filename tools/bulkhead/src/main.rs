@@ -47,7 +47,7 @@ fn dispatch(command: Command, steps: &Steps) -> Result<u8> {
         Command::Check { file } => commands::check(&file),
         Command::Build(args) => commands::build(args, steps),
         Command::Boot { image, memory, console, no_install } => {
-            commands::boot(&image, memory.mebibytes(), console, no_install, steps)
+            commands::boot(&image, memory, console, no_install, steps)
         }
         Command::Docs { check } => docs::docs(check, steps),
         Command::Clean => commands::clean(steps),

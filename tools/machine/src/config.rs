@@ -20,6 +20,9 @@ pub const IPS: u64 = 100_000_000;
 /// Memory of the machine unless a system needs more.
 pub const DEFAULT_MEMORY: Mebibytes = Mebibytes(1024);
 
+/// Most memory that a machine can have: Bochs 2.7 refuses more.
+pub const MEMORY_MAX: Mebibytes = Mebibytes(2048);
+
 /// SeaBIOS. Bochs's own ROM leaves CR0.CD and CR0.NW set in the host, which
 /// reaches guests through VM entry: Linux then takes #GP when it writes CR0.
 const SYSTEM_ROM: &str = "/usr/share/seabios/bios.bin";

@@ -33,7 +33,7 @@ mod machine;
 mod status;
 mod supervisor;
 
-pub use config::{Config, DEFAULT_MEMORY, IPS, Mebibytes, PROGRAM};
+pub use config::{Config, DEFAULT_MEMORY, IPS, MEMORY_MAX, Mebibytes, PROGRAM};
 pub use frames::FrameReader;
 pub use machine::{Keyboard, Logs, Machine, MachineError};
 pub use status::{GuestEvent, Outcome, Status};

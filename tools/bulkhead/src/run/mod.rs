@@ -9,7 +9,6 @@ mod terminal;
 use std::{
     fs::File,
     io::{self, Read},
-    path::PathBuf,
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread,
     time::{Duration, Instant},
@@ -46,7 +45,7 @@ pub struct Session {
     /// End it after this time.
     pub timeout: Option<Duration>,
     /// Write a transcript here.
-    pub transcript: Option<PathBuf>,
+    pub transcript: Option<File>,
 }
 
 /// Everything that can happen.
@@ -86,14 +85,6 @@ const SETTLE_MAX: Duration = Duration::from_secs(5);
 
 /// Runs it; returns the command's exit status.
 pub fn run(session: Session) -> Result<u8> {
-    let transcript = match &session.transcript {
-        None => None,
-        Some(path) => Some(
-            File::create(path)
-                .into_diagnostic()
-                .wrap_err_with(|| format!("cannot write the transcript {}", path.display()))?,
-        ),
-    };
     let (sender, inputs) = mpsc::channel();
     let forward = sender.clone();
     let mut machine = Machine::start(session.machine, move |event| {
@@ -106,7 +97,7 @@ pub fn run(session: Session) -> Result<u8> {
     watch_keys(sender);
 
     let mut live = Live {
-        console: Console::new(raw.is_some(), transcript),
+        console: Console::new(raw.is_some(), session.transcript),
         guests: Guests::new(session.guests),
         keyboard: machine.keyboard(),
         keys: raw.is_some().then(Keys::default),
