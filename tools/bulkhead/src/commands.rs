@@ -21,7 +21,7 @@ use crate::{
 
 /// Builds a system as the options say.
 fn built(args: SystemArgs, workspace: &Workspace, steps: &Steps) -> Result<Built> {
-    setup::system(steps, args.no_install)?;
+    setup::system(workspace, steps, args.no_install)?;
     let all = GuestOverrides {
         kernel: args.kernel,
         initrd: args.initrd,

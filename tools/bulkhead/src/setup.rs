@@ -14,6 +14,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use bulkhead_build::Workspace;
 use bulkhead_progress::Progress;
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 
@@ -68,9 +69,32 @@ pub fn machine(steps: &Steps, no_install: bool) -> Result<()> {
 }
 
 /// Sees to it that systems can be built and run.
-pub fn system(steps: &Steps, no_install: bool) -> Result<()> {
+pub fn system(workspace: &Workspace, steps: &Steps, no_install: bool) -> Result<()> {
     let all: Vec<Need> = MACHINE.iter().chain(BUILD).copied().collect();
-    provide(&all, steps, no_install)
+    provide(&all, steps, no_install)?;
+    package_lists(workspace, steps, no_install)
+}
+
+/// Sees to it that apt can find the guests' packages, unless they are here
+/// already. They are not installed, so this is all that they need of root.
+fn package_lists(workspace: &Workspace, steps: &Steps, no_install: bool) -> Result<()> {
+    let fetched = workspace.out.join("guest/packages");
+    if has_lists() || fetched.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+        return Ok(());
+    }
+    if !is_debian() {
+        return Err(miette!(
+            help = "build on Debian or a derivative",
+            "the guest is made from Debian's packages, which only apt can fetch"
+        ));
+    }
+    const UPDATE: &str = "apt-get update";
+    let why = "apt has no package lists, so it cannot find the guest's packages";
+    if no_install {
+        return Err(by_hand(why, UPDATE, steps));
+    }
+    steps.note("apt has no package lists yet; they are needed to fetch the guest's packages.");
+    Apt::new(UPDATE, steps)?.update(steps)
 }
 
 fn provide(needs: &[Need], steps: &Steps, no_install: bool) -> Result<()> {
@@ -86,18 +110,15 @@ fn provide(needs: &[Need], steps: &Steps, no_install: bool) -> Result<()> {
         return Err(miette!(
             help = "install them by this system's own means; Bulkhead installs packages itself \
                     on Debian and its derivatives only",
-            "these are missing: {}\n{list}",
+            "these are missing: {}",
             files.join(", ")
         ));
     }
     let plain = format!("apt-get install --no-install-recommends {}", packages.join(" "));
-    if no_install {
-        return Err(miette!(
-            help = format!("install them:\n  {}{plain}", if is_root() { "" } else { "sudo " }),
-            "packages are missing\n{list}"
-        ));
-    }
     steps.note(&format!("Packages from Debian are needed:\n{list}"));
+    if no_install {
+        return Err(by_hand("packages are missing", &plain, steps));
+    }
     let apt = Apt::new(&plain, steps)?;
     apt.install(&packages, steps)?;
     let still: Vec<&str> = missing.iter().map(|n| n.file).filter(|file| !present(file)).collect();
@@ -113,12 +134,22 @@ fn provide(needs: &[Need], steps: &Steps, no_install: bool) -> Result<()> {
     }
 }
 
+/// An error whose cure is a command, which is shown on a line of its own, to be
+/// copied.
+fn by_hand(why: &'static str, plain: &str, steps: &Steps) -> miette::Report {
+    let sudo = if is_root() || !present("sudo") { "" } else { "sudo " };
+    steps.note(&format!("The command is:\n  {sudo}{plain}"));
+    let help =
+        if sudo.is_empty() && !is_root() { "run that command as root" } else { "run that command" };
+    miette!(help = help, "{why}")
+}
+
 fn list(missing: &[&Need]) -> String {
     let mut seen = BTreeSet::new();
     let lines: Vec<String> = missing
         .iter()
         .filter(|need| seen.insert(need.package))
-        .map(|need| format!("  {NAME}{:12}{NAME:#} {}", need.package, need.purpose))
+        .map(|need| format!("  {NAME}{:15}{NAME:#} {}", need.package, need.purpose))
         .collect();
     lines.join("\n")
 }
@@ -163,10 +194,8 @@ impl Apt {
             return Ok(Apt { sudo: false });
         }
         if !present("sudo") {
-            return Err(miette!(
-                help = format!("as root:\n  {plain}"),
-                "only root may install packages, and there is no sudo here"
-            ));
+            let why = "only root may install packages, and there is no sudo here";
+            return Err(by_hand(why, plain, steps));
         }
         let asks_nothing = Command::new("sudo")
             .args(["-n", "true"])
@@ -175,20 +204,15 @@ impl Apt {
             .status()
             .is_ok_and(|status| status.success());
         if !asks_nothing && !io::stdin().is_terminal() {
-            return Err(miette!(
-                help = format!("install them first:\n  sudo {plain}"),
-                "sudo would ask for a password, and standard input is no terminal"
-            ));
+            let why = "sudo would ask for a password, and standard input is no terminal";
+            return Err(by_hand(why, plain, steps));
         }
         steps.note(&format!("{CAUTION}Runs as root{CAUTION:#}: {plain}"));
         if !asks_nothing {
             steps.note("sudo asks for your password; Ctrl-C leaves without any change.");
             let asked = Command::new("sudo").arg("-v").status().into_diagnostic()?;
             if !asked.success() {
-                return Err(miette!(
-                    help = format!("install them yourself:\n  sudo {plain}"),
-                    "sudo gave no permission"
-                ));
+                return Err(by_hand("sudo gave no permission", plain, steps));
             }
         }
         Ok(Apt { sudo: true })

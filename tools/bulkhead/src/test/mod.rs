@@ -46,7 +46,7 @@ enum Verdict {
 /// Runs the tests; returns the exit status.
 pub fn test(args: &TestArgs, steps: &Steps) -> Result<u8> {
     let workspace = Workspace::find()?;
-    setup::system(steps, args.no_install)?;
+    setup::system(&workspace, steps, args.no_install)?;
     let filter = args.filter.as_deref();
     let mut parts = Vec::new();
     if filter.is_none() {
