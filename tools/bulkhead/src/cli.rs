@@ -84,6 +84,9 @@ pub enum Command {
     /// Remove everything that was built for running (not cargo's own files)
     Clean,
     /// Print a completion script for a shell
+    ///
+    /// It completes a command of the name `bulkhead`, which an alias makes:
+    /// alias bulkhead='cargo bulkhead'
     #[command(after_help = "Bash:  cargo bulkhead completions bash > \
         ~/.local/share/bash-completion/completions/bulkhead")]
     Completions {

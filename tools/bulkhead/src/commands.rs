@@ -101,7 +101,7 @@ pub fn build(args: SystemArgs, steps: &Steps) -> Result<u8> {
         vec![cell(what, ui::HEADING), cell(path.display().to_string(), Style::new())]
     });
     for line in ui::table(&rows) {
-        anstream::println!("{line}");
+        ui::say(&line);
     }
     Ok(0)
 }
@@ -130,10 +130,10 @@ pub fn check(file: &Path) -> Result<u8> {
     }
     summarise(&parsed.system, parsed.warnings.len());
     if !beside.exists() {
-        anstream::println!(
+        ui::say(&format!(
             "{FAINT}no {} beside it, so nothing was checked there{FAINT:#}",
             beside.display()
-        );
+        ));
     }
     Ok(0)
 }
@@ -158,7 +158,7 @@ fn summarise(system: &System, warnings: usize) {
         1 => format!("{GOOD}can be built{GOOD:#}, with {CAUTION}1 warning{CAUTION:#}"),
         n => format!("{GOOD}can be built{GOOD:#}, with {CAUTION}{n} warnings{CAUTION:#}"),
     };
-    anstream::println!("{} {verdict} of the board `{}`", system.source.name(), system.board.name);
+    ui::say(&format!("{} {verdict} of the board `{}`", system.source.name(), system.board.name));
     let mut rows = vec![
         ["Domain", "Priority", "Program", "Guest", "Guest memory"]
             .map(|text| cell(text, ui::HEADING))
@@ -182,7 +182,7 @@ fn summarise(system: &System, warnings: usize) {
         ]);
     }
     for line in ui::table(&rows) {
-        anstream::println!("{line}");
+        ui::say(&line);
     }
     let own = system.regions.iter().filter(|region| region.phys_addr.is_none());
     let known: u64 = own.clone().filter_map(|region| region.bytes()).sum();
@@ -192,7 +192,7 @@ fn summarise(system: &System, warnings: usize) {
         1 => ", and 1 as large as its file".into(),
         n => format!(", and {n} as large as their files"),
     };
-    anstream::println!("Regions: {}{more}", ui::size(known));
+    ui::say(&format!("Regions: {}{more}", ui::size(known)));
 }
 
 /// `clean`: removes what was built for running.

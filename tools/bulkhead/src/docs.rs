@@ -11,7 +11,7 @@ use miette::{IntoDiagnostic, Result, WrapErr};
 
 use crate::{
     steps::Steps,
-    ui::{BAD, GOOD, NAME},
+    ui::{self, BAD, GOOD, NAME},
 };
 
 /// A file and the text that it should have.
@@ -63,12 +63,12 @@ pub fn docs(check: bool, steps: &Steps) -> Result<u8> {
         stale += 1;
         let name = relative(&workspace, file);
         if check {
-            anstream::println!("{BAD}out of date{BAD:#} {NAME}{name}{NAME:#}");
+            ui::say(&format!("{BAD}out of date{BAD:#} {NAME}{name}{NAME:#}"));
         } else {
             fs::write(&file.path, &file.text)
                 .into_diagnostic()
                 .wrap_err_with(|| format!("cannot write {}", file.path.display()))?;
-            anstream::println!("{GOOD}written{GOOD:#} {NAME}{name}{NAME:#}");
+            ui::say(&format!("{GOOD}written{GOOD:#} {NAME}{name}{NAME:#}"));
         }
     }
     if stale == 0 {

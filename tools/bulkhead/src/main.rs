@@ -17,7 +17,7 @@ mod steps;
 mod test;
 mod ui;
 
-use std::{io, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use miette::Result;
@@ -52,7 +52,9 @@ fn dispatch(command: Command, steps: &Steps) -> Result<u8> {
         Command::Docs { check } => docs::docs(check, steps),
         Command::Clean => commands::clean(steps),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "bulkhead", &mut io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "bulkhead", &mut script);
+            ui::say(String::from_utf8_lossy(&script).trim_end());
             Ok(0)
         }
     }

@@ -1,10 +1,12 @@
 //! What goes to the terminal besides the guests' own bytes: colours, messages,
-//! and tables whose columns line up. All of it goes to standard error, so that
-//! standard output is the guests' alone.
+//! and tables whose columns line up. While guests run, all of it goes to
+//! standard error, so that standard output is theirs alone.
 
-use std::time::Duration;
+use std::{io::Write, time::Duration};
 
 use anstyle::{AnsiColor, Style};
+
+use crate::exit;
 
 /// Everything went well.
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -18,6 +20,15 @@ pub const NAME: Style = AnsiColor::Cyan.on_default();
 pub const FAINT: Style = Style::new().dimmed();
 /// Headings.
 pub const HEADING: Style = Style::new().bold();
+
+/// Prints a line that a command was asked for on standard output. Who closes it
+/// early (`| head`) has seen enough.
+pub fn say(line: &str) {
+    let mut stdout = anstream::stdout().lock();
+    if writeln!(stdout, "{line}").and_then(|()| stdout.flush()).is_err() {
+        std::process::exit(i32::from(exit::CLOSED));
+    }
+}
 
 /// A cell of a table: text and how it looks.
 pub struct Cell {

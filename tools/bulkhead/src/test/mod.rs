@@ -280,9 +280,9 @@ fn conclude(parts: &[Part]) -> u8 {
         let took = cell(format!("{:>13}", ui::duration(part.took)), FAINT);
         rows.push(vec![cell(part.name, HEADING), verdict, took, cell(remark, Style::new())]);
     }
-    anstream::println!();
+    ui::say("");
     for line in ui::table(&rows) {
-        anstream::println!("{line}");
+        ui::say(&line);
     }
     // What fails without a failed test (a lint, a program that does not
     // compile) counts as one, so that the last line never says "0 failed" of a
@@ -294,6 +294,6 @@ fn conclude(parts: &[Part]) -> u8 {
             Verdict::Failed(counts) => counts.map_or(1, |counts| counts.failed.max(1)),
         })
         .sum();
-    anstream::println!("\n{} passed, {failed} failed", total.passed);
+    ui::say(&format!("\n{} passed, {failed} failed", total.passed));
     u8::from(failed > 0)
 }
