@@ -44,7 +44,8 @@ pub enum Command {
     ///
     /// Installs what is missing, builds what changed, boots. Keys go to the guest; Ctrl-A x leaves,
     /// Ctrl-A ? shows the other commands. When standard input is no terminal, its bytes go to the
-    /// guest as they are, once the system is ready; its end does not end the run.
+    /// guest as they are, once the system is ready; its end does not end the run. Linux forgets up to
+    /// 16 bytes that came before it opened its serial port, so begin with a line of 16 spaces.
     #[command(after_long_help = exit::HELP)]
     Run(RunArgs),
     /// Run every test: host tests, lints, generated files, whole systems
