@@ -27,9 +27,10 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// The VMM's package. All others are named as their folders are.
 const VMM: &str = "vmm";
 
-/// The folders of devices' domains, and of those that only tests run.
+/// The folders of devices' domains, and of those that only tests and
+/// measurements run.
 const DEVICES: &str = "device-pds";
-const TESTS: &str = "tools/system-tests/domains";
+const TESTS: [&str; 2] = ["tools/system-tests/domains", "tools/bench/domains"];
 
 /// The initial task's package.
 const ROOT_TASK: &str = "root-task";
@@ -110,7 +111,7 @@ pub fn build_domains(
     let folder = workspace.out.join(profile.name());
     fs::create_dir_all(&folder).map_err(file("create", &folder))?;
     let mut domains = domain_packages(workspace)?;
-    let for_tests = packages_in(workspace, TESTS)?;
+    let for_tests = packages_for_tests(workspace)?;
     domains.extend(for_tests.into_iter().filter(|package| named.contains(&elf_name(package))));
     progress.begin(&format!("protection domains ({})", profile.name()), None);
     let mut changed = 0;
@@ -138,6 +139,16 @@ fn domain_packages(workspace: &Workspace) -> Result<Vec<String>, DomainsError> {
     Ok(packages)
 }
 
+/// Every package with a protection domain in it that only tests and
+/// measurements run.
+fn packages_for_tests(workspace: &Workspace) -> Result<Vec<String>, DomainsError> {
+    let mut packages = Vec::new();
+    for folder in TESTS {
+        packages.extend(packages_in(workspace, folder)?);
+    }
+    Ok(packages)
+}
+
 /// The packages in a folder of packages.
 fn packages_in(workspace: &Workspace, folder: &str) -> Result<Vec<String>, DomainsError> {
     let folder = workspace.root.join(folder);
@@ -159,7 +170,7 @@ fn packages_in(workspace: &Workspace, folder: &str) -> Result<Vec<String>, Domai
 /// The checkout cannot be read.
 pub fn freestanding_packages(workspace: &Workspace) -> Result<Vec<String>, DomainsError> {
     let mut packages = domain_packages(workspace)?;
-    packages.extend(packages_in(workspace, TESTS)?);
+    packages.extend(packages_for_tests(workspace)?);
     packages.push(ROOT_TASK.to_owned());
     Ok(packages)
 }

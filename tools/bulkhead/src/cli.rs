@@ -50,6 +50,11 @@ pub enum Command {
     Run(RunArgs),
     /// Run every test: host tests, lints, generated files, whole systems
     Test(TestArgs),
+    /// Measure what exits, interrupts and a boot cost, against budgets and floors
+    ///
+    /// Boots several systems on the emulated PC, where a tick is an emulated instruction: two runs
+    /// of the same sources give the same figures, whatever the host does meanwhile.
+    Bench(BenchArgs),
     /// Explain what is wrong in a system description
     ///
     /// Exit status 1 if anything is. Programs and images that are not built yet are not needed.
@@ -150,6 +155,22 @@ pub struct RunArgs {
 pub struct TestArgs {
     /// Run only tests whose names contain this; lints and generated files are left out then
     pub filter: Option<String>,
+    /// Install nothing: say what is missing instead
+    #[arg(long)]
+    pub no_install: bool,
+}
+
+/// Options of `bench`.
+#[derive(Args, Debug, Clone)]
+pub struct BenchArgs {
+    /// Measure only figures whose names contain this, such as cpuid or latency
+    pub filter: Option<String>,
+    /// Write the figures to this file, one JSON object a line
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub json: Option<PathBuf>,
+    /// Show what changed since the run that wrote this file by --json
+    #[arg(long, value_name = "OLD.json", value_hint = ValueHint::FilePath)]
+    pub compare: Option<PathBuf>,
     /// Install nothing: say what is missing instead
     #[arg(long)]
     pub no_install: bool,

@@ -7,6 +7,7 @@
 //! standard error everything else.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cli;
 mod commands;
 mod docs;
@@ -44,6 +45,7 @@ fn dispatch(command: Command, steps: &Steps) -> Result<u8> {
     match command {
         Command::Run(args) => commands::run(args, steps),
         Command::Test(args) => test::test(&args, steps),
+        Command::Bench(args) => bench::bench(&args, steps),
         Command::Check { file } => commands::check(&file),
         Command::Build(args) => commands::build(args, steps),
         Command::Boot { image, memory, console, no_install } => {

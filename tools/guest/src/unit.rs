@@ -1,4 +1,4 @@
-//! The tiny guests of our own: assembled and linked, one ELF file each.
+//! The tiny guests of our own: assembled and linked, one file each.
 
 use std::{
     fs,
@@ -13,38 +13,69 @@ use crate::{
     store,
 };
 
+/// The folder whose headers and linker script all tiny guests share.
+const UNIT: &str = "guest-images/unit";
+
+/// The folder of guests that measure.
+const BENCH: &str = "guest-images/bench";
+
 /// Builds every guest of `guest-images/unit/`; returns name and image.
 ///
 /// # Errors
 /// A source does not assemble, or gcc or ld is missing.
 pub fn unit_guests(request: &Request<'_>) -> Result<Vec<(String, PathBuf)>> {
-    let sources = request.workspace.join("guest-images/unit");
-    let out = request.out.join("guest/unit");
-    fs::create_dir_all(&out).map_err(GuestError::io("creating", &out))?;
+    guests(request, "unit guests", UNIT, &request.out.join("guest/unit"))
+}
+
+/// Builds every guest of `guest-images/bench/`; returns name and image.
+///
+/// # Errors
+/// As [`unit_guests`].
+pub fn bench_guests(request: &Request<'_>) -> Result<Vec<(String, PathBuf)>> {
+    guests(request, "measuring guests", BENCH, &request.out.join("guest/bench"))
+}
+
+/// Builds every guest of a folder. One that has a linker script of its own name
+/// is linked by that, and is no ELF file.
+fn guests(
+    request: &Request<'_>,
+    what: &str,
+    folder: &str,
+    out: &Path,
+) -> Result<Vec<(String, PathBuf)>> {
+    let unit = request.workspace.join(UNIT);
+    let sources = request.workspace.join(folder);
+    fs::create_dir_all(out).map_err(GuestError::io("creating", out))?;
     let mut guests = Vec::new();
     let mut shared = Vec::new();
-    for file in fs::read_dir(&sources).map_err(GuestError::io("reading", &sources))?.flatten() {
-        let path = file.path();
-        match path.extension().and_then(|e| e.to_str()) {
-            Some("S") => guests.push(path),
-            Some("inc" | "ld" | "h") => shared.push(path),
-            _ => {}
+    for from in [&unit, &sources] {
+        for file in fs::read_dir(from).map_err(GuestError::io("reading", from))?.flatten() {
+            let path = file.path();
+            match path.extension().and_then(|e| e.to_str()) {
+                Some("S") if *from == sources => guests.push(path),
+                Some("inc" | "ld" | "h") => shared.push(path),
+                _ => {}
+            }
         }
     }
     guests.sort();
     shared.sort();
+    shared.dedup();
     let read = |path: &PathBuf| fs::read(path).map_err(GuestError::io("reading", path));
     let common = shared.iter().map(read).collect::<Result<Vec<_>>>()?;
-    request.progress.begin("unit guests", Some(guests.len() as u64));
+    request.progress.begin(what, Some(guests.len() as u64));
     let mut built = 0;
     let mut images = Vec::new();
     for (n, source) in guests.iter().enumerate() {
         let name = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let image = out.join(format!("{name}.elf"));
+        let own = source.with_extension("ld");
+        let (script, ending) =
+            if own.exists() { (own, "bin") } else { (unit.join("link.ld"), "elf") };
+        let image = out.join(format!("{name}.{ending}"));
         let text = read(source)?;
         let made_of = store::digest(common.iter().chain([&text]).map(Vec::as_slice));
         if !store::is_current(&image, &made_of) {
-            let elf = assemble(&sources, source, &out.join(format!("{name}.tmp")))?;
+            let elf = assemble(&unit, source, &script, &out.join(format!("{name}.tmp")))?;
             store::write(&image, &elf, &made_of)?;
             built += 1;
         }
@@ -55,15 +86,16 @@ pub fn unit_guests(request: &Request<'_>) -> Result<Vec<(String, PathBuf)>> {
     Ok(images)
 }
 
-/// Assembles and links one guest with gcc, without any library.
-fn assemble(folder: &Path, source: &Path, to: &Path) -> Result<Vec<u8>> {
+/// Assembles and links one guest with gcc, without any library; headers of
+/// `include` are found by name.
+fn assemble(include: &Path, source: &Path, script: &Path, to: &Path) -> Result<Vec<u8>> {
     let output = Command::new("gcc")
         .args(["-m32", "-nostdlib", "-nostartfiles", "-static", "-no-pie"])
         .args(["-Wl,--build-id=none,-z,noexecstack,-z,max-page-size=4096"])
         .arg("-I")
-        .arg(folder)
+        .arg(include)
         .arg("-Wl,-T")
-        .arg(folder.join("link.ld"))
+        .arg(script)
         .arg("-o")
         .arg(to)
         .arg(source)

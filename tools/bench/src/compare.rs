@@ -1,0 +1,155 @@
+//! What changed since an earlier run. Less is better in every figure.
+
+use crate::{Figure, Record, Unit};
+
+/// How a figure stands to what it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// The very same.
+    Same,
+    /// Less.
+    Better,
+    /// More.
+    Worse,
+    /// It was not measured then.
+    New,
+    /// It was not measured now.
+    Gone,
+    /// It counted something else, or was measured elsewhere.
+    Incomparable,
+}
+
+/// One figure, then and now.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Change {
+    /// Which.
+    pub name: String,
+    /// What it counts now, or counted then in words.
+    pub unit: Option<Unit>,
+    /// Then.
+    pub old: Option<f64>,
+    /// Now.
+    pub new: Option<f64>,
+    /// What came of it.
+    pub verdict: Verdict,
+}
+
+impl Change {
+    /// By how much it changed, as a part of what it was.
+    pub fn part(&self) -> Option<f64> {
+        let (old, new) = (self.old?, self.new?);
+        (old > 0.0).then(|| (new - old) / old)
+    }
+}
+
+/// All of them: this run's in their order, then those that are gone.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Comparison {
+    /// Each figure of either run.
+    pub changes: Vec<Change>,
+}
+
+impl Comparison {
+    /// How many have this verdict.
+    pub fn count(&self, verdict: Verdict) -> usize {
+        self.changes.iter().filter(|change| change.verdict == verdict).count()
+    }
+}
+
+/// Compares. A figure that `measured` does not name was left out of this run on
+/// purpose, and is not gone.
+pub fn compare(old: &[Record], new: &[Figure], left_out: impl Fn(&str) -> bool) -> Comparison {
+    let mut changes: Vec<Change> = new
+        .iter()
+        .map(|figure| {
+            let was = old.iter().find(|record| record.name == figure.spec.name);
+            let verdict = match was {
+                None => Verdict::New,
+                Some(was) if was.unit != figure.spec.unit.name() || was.board != crate::BOARD => {
+                    Verdict::Incomparable
+                }
+                Some(was) if figure.value < was.value() => Verdict::Better,
+                Some(was) if figure.value > was.value() => Verdict::Worse,
+                Some(_) => Verdict::Same,
+            };
+            Change {
+                name: figure.spec.name.into(),
+                unit: Some(figure.spec.unit),
+                old: was.filter(|_| verdict != Verdict::Incomparable).map(Record::value),
+                new: Some(figure.value),
+                verdict,
+            }
+        })
+        .collect();
+    for was in old.iter().filter(|was| !left_out(&was.name)) {
+        if !new.iter().any(|figure| figure.spec.name == was.name) {
+            changes.push(Change {
+                name: was.name.clone(),
+                unit: None,
+                old: Some(was.value()),
+                new: None,
+                verdict: Verdict::Gone,
+            });
+        }
+    }
+    Comparison { changes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CATALOGUE;
+
+    fn figure(name: &str, value: f64) -> Figure {
+        let spec = *CATALOGUE.iter().find(|spec| spec.name == name).unwrap();
+        Figure { spec, value, floor: None, samples: None }
+    }
+
+    fn record(name: &str, unit: &str, value: u64) -> Record {
+        Record {
+            name: name.into(),
+            unit: unit.into(),
+            value: value.into(),
+            budget: None,
+            board: crate::BOARD.into(),
+            floor: None,
+            min: None,
+            max: None,
+            samples: None,
+        }
+    }
+
+    #[test]
+    fn each_figure_gets_its_verdict() {
+        let old = [
+            record("cpuid_exit", "ticks", 1000),
+            record("port_read_exit", "ticks", 1000),
+            record("port_write_exit", "ticks", 1000),
+            record("mmio_read_exit", "seconds", 1000),
+            record("something_else", "ticks", 7),
+        ];
+        let new = [
+            figure("cpuid_exit", 1000.0),
+            figure("port_read_exit", 900.0),
+            figure("port_write_exit", 1100.0),
+            figure("mmio_read_exit", 1100.0),
+            figure("x2apic_read_exit", 1.0),
+        ];
+        let comparison = compare(&old, &new, |_| false);
+        let verdicts: Vec<Verdict> = comparison.changes.iter().map(|c| c.verdict).collect();
+        assert_eq!(
+            verdicts,
+            [
+                Verdict::Same,
+                Verdict::Better,
+                Verdict::Worse,
+                Verdict::Incomparable,
+                Verdict::New,
+                Verdict::Gone
+            ]
+        );
+        assert_eq!(comparison.changes[2].part(), Some(0.1));
+        assert_eq!(comparison.changes[3].part(), None);
+        assert_eq!(compare(&old, &new, |_| true).count(Verdict::Gone), 0);
+    }
+}

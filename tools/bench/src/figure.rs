@@ -1,0 +1,132 @@
+//! What is measured, and what it may cost.
+
+use std::fmt;
+
+use crate::Samples;
+
+/// What a figure counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unit {
+    /// Emulated instructions.
+    Ticks,
+    /// Exits of the guest to its VMM.
+    Exits,
+    /// Bytes of memory.
+    Bytes,
+    /// A quotient of two of the above.
+    Times,
+}
+
+impl Unit {
+    /// As in the JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Ticks => "ticks",
+            Unit::Exits => "exits",
+            Unit::Bytes => "bytes",
+            Unit::Times => "times",
+        }
+    }
+
+    /// A value as a person reads it: groups of three digits, or two decimals.
+    pub fn show(self, value: f64) -> String {
+        match self {
+            Unit::Times => format!("{value:.3}"),
+            Unit::Ticks | Unit::Exits | Unit::Bytes if value.fract() == 0.0 => grouped(value),
+            Unit::Ticks | Unit::Exits | Unit::Bytes => format!("{value:.2}"),
+        }
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+fn grouped(value: f64) -> String {
+    let digits = format!("{:.0}", value.abs());
+    let mut out = String::from(if value < 0.0 { "-" } else { "" });
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// What is measured, under which name, and what it may cost.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Spec {
+    /// In the JSON.
+    pub name: &'static str,
+    /// In words.
+    pub what: &'static str,
+    /// What it counts.
+    pub unit: Unit,
+    /// The most that it should be; `None` is reported only.
+    pub budget: Option<f64>,
+    /// Whether the budget was reached: a test then holds it there.
+    pub reached: bool,
+}
+
+const fn spec(name: &'static str, what: &'static str, unit: Unit, budget: Option<f64>) -> Spec {
+    Spec { name, what, unit, budget, reached: budget.is_some() }
+}
+
+/// Every figure, in the order in which they are shown.
+pub const CATALOGUE: &[Spec] = &[
+    spec("cpuid_exit", "CPUID exit", Unit::Ticks, Some(1550.0)),
+    spec("port_read_exit", "port read, emulated (COM1 scratch)", Unit::Ticks, Some(1600.0)),
+    spec("port_write_exit", "port write, emulated (COM1 scratch)", Unit::Ticks, Some(900.0)),
+    spec("x2apic_read_exit", "x2APIC register read (ID)", Unit::Ticks, Some(1600.0)),
+    spec("mmio_read_exit", "MMIO read, emulated (local APIC)", Unit::Ticks, Some(2300.0)),
+    spec("timer_latency", "timer interrupt, beyond its deadline", Unit::Ticks, Some(3000.0)),
+    spec("timer_latency_halted", "the same, guest in HLT", Unit::Ticks, None),
+    spec("wake_latency", "wake from HLT by a notification", Unit::Ticks, None),
+];
+
+/// A measured figure.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Figure {
+    /// What it is.
+    pub spec: Spec,
+    /// Measured: the median, where there are samples.
+    pub value: f64,
+    /// The least that it could be here, measured too.
+    pub floor: Option<f64>,
+    /// What it is the median of.
+    pub samples: Option<Samples>,
+}
+
+impl Figure {
+    /// Whether it is within its budget, if it has one.
+    pub fn within(&self, slack: f64) -> Option<bool> {
+        self.spec.budget.map(|budget| self.value <= budget * (1.0 + slack))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_three() {
+        for (value, text) in
+            [(0.0, "0"), (999.0, "999"), (1000.0, "1,000"), (1234567.0, "1,234,567")]
+        {
+            assert_eq!(Unit::Ticks.show(value), text);
+        }
+        assert_eq!(Unit::Exits.show(2.5), "2.50");
+        assert_eq!(Unit::Times.show(1.0), "1.000");
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let names: BTreeSet<_> = CATALOGUE.iter().map(|spec| spec.name).collect();
+        assert_eq!(names.len(), CATALOGUE.len());
+    }
+}

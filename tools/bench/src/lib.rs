@@ -1,0 +1,34 @@
+//! What a guest's exits, interrupts and boot cost, measured on the emulated
+//! machine: `cargo bulkhead bench`.
+//!
+//! Guests of our own measure themselves by the time-stamp counter and print every
+//! sample; this crate builds the systems that they run in, boots them one after
+//! the other, works out medians, and holds them against budgets and against
+//! floors that the same run measured. How figures are shown on a terminal is the
+//! command's matter.
+//!
+//! The surprising fact: on this machine a tick is an emulated instruction, and
+//! nothing of the host's clock reaches it. So two runs of the same image give the
+//! same ticks, and a figure that changed is a program that changed.
+#![forbid(unsafe_code)]
+
+mod compare;
+mod error;
+mod figure;
+mod json;
+mod measure;
+mod samples;
+mod watch;
+
+pub use compare::{Change, Comparison, Verdict, compare};
+pub use error::BenchError;
+pub use figure::{CATALOGUE, Figure, Spec, Unit};
+pub use json::{Record, read, write};
+pub use measure::{Report, Request, run};
+pub use samples::Samples;
+
+/// The board that is measured, as figures name it.
+pub const BOARD: &str = "bochs";
+
+/// By how much a figure may exceed its budget before a test fails.
+pub const SLACK: f64 = 0.05;
