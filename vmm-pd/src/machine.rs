@@ -5,8 +5,9 @@ use core::fmt;
 use bulkhead_config::{ConfigError, Vmm as Config};
 use deadline::ClockError;
 use sddf::serial::LayoutError;
-use sel4_microkit::{memory_region, memory_region_opt};
+use sel4_microkit::{memory_region, memory_region_opt, timestamp_counter};
 use shmem::{Read, Region, WordError};
+use statistics::{Counter, Recorder};
 use vmm_core::{
     boot::BootError,
     bus::cpuid::Leaf,
@@ -41,6 +42,8 @@ pub enum StartError {
     Timer(WordError),
     /// What the timer states.
     Clock(ClockError),
+    /// The page of counters.
+    Statistics(WordError),
     /// VT-x.
     Vtx(Refused),
 }
@@ -70,6 +73,7 @@ impl fmt::Display for StartError {
             StartError::Ram(e) => write!(f, "{e}"),
             StartError::Queue(e) => write!(f, "queue regions: {e}"),
             StartError::Timer(e) => write!(f, "timer regions: {e}"),
+            StartError::Statistics(e) => write!(f, "statistics region: {e}"),
             StartError::Clock(e) => write!(f, "{e}"),
             StartError::Vtx(e) => write!(f, "{e}"),
         }
@@ -115,6 +119,9 @@ impl<'s> Machine<'s> {
         let kernel: Region<Read> = memory_region!(Read, kernel_vaddr, kernel_size);
         let initrd: Option<Region<Read>> = memory_region_opt!(Read, initrd_vaddr, initrd_size);
         let pristine = Pristine { kernel: Image(kernel), initrd: initrd.map(Image) };
+        let page = memory_region!(ReadWrite, statistics_vaddr, statistics_size);
+        let statistics =
+            Recorder::new(&page, timestamp_counter()).map_err(StartError::Statistics)?;
         let mut cpu = Vtx::new(VCPU)?;
         let hz = timer.clock()?.frequency.hz();
         let tsc = TscFrequency::new(hz).ok_or(ClockError::Implausible { hz })?;
@@ -125,6 +132,7 @@ impl<'s> Machine<'s> {
             policy: Policy::of(&config),
             host_cpuid: &mut host_cpuid,
             switchable: cpu.switchable(),
+            statistics,
         };
         let vm = Vm::new(setup, cpu.now());
         cpu.set_cr4_owner(&vm.cpuid);
@@ -152,7 +160,7 @@ impl<'s> Machine<'s> {
                 Next::Guest(Outcome::Inject(event)) => self.enter(Some(event)),
                 Next::Guest(Outcome::Halt { until }) => {
                     self.doorbell.flush();
-                    self.timer.sleep(until);
+                    self.timer.sleep(until, &self.vm.statistics);
                     Next::Guest(self.vm.notified(
                         &mut self.cpu,
                         &mut self.doorbell,
@@ -173,8 +181,15 @@ impl<'s> Machine<'s> {
         if let Some(event) = event {
             self.cpu.inject(event);
         }
-        match self.cpu.run(self.vm.next_deadline()) {
-            Ok(Stopped::Exit(message)) => {
+        let prepared = self.cpu.prepare(self.vm.next_deadline());
+        let statistics = &self.vm.statistics;
+        statistics.set(Counter::KernelCalls, self.cpu.calls());
+        statistics.entering(self.cpu.now().0);
+        if let Err(refused) = prepared {
+            return Next::Refused(refused);
+        }
+        match self.cpu.run() {
+            Stopped::Exit(message) => {
                 let outcome =
                     self.vm.exited(&mut self.cpu, &mut self.ram, &mut self.doorbell, &message);
                 if self.doorbell.busy() {
@@ -182,12 +197,12 @@ impl<'s> Machine<'s> {
                 }
                 Next::Guest(outcome)
             }
-            Ok(Stopped::Notified(arrival)) => {
+            Stopped::Notified(arrival) => {
+                self.vm.statistics.returned(self.cpu.now().0);
                 let outcome = self.vm.notified(&mut self.cpu, &mut self.doorbell, arrival);
                 self.attend(false);
                 Next::Guest(outcome)
             }
-            Err(refused) => Next::Refused(refused),
         }
     }
 

@@ -4,6 +4,7 @@
 use deadline::{Clock, ClockError, ClockReader, Notify, Sleeper, Tsc};
 use sel4_microkit::{Channel, Event, recv, timestamp_counter};
 use shmem::{Read, ReadWrite, Region, WordError};
+use statistics::Recorder;
 use vmm_core::types::Ticks;
 
 /// The timer domain's client end.
@@ -42,16 +43,20 @@ impl Timer {
     }
 
     /// Waits for a notification, at the latest until `until`.
-    pub fn sleep(&mut self, until: Option<Ticks>) {
+    pub fn sleep(&mut self, until: Option<Ticks>, statistics: &Recorder) {
         let now = || Tsc(timestamp_counter());
         match self.sleeper.set(until.map(|t| Tsc(t.0)), now) {
             Notify::Needed => self.channel.notify(),
             Notify::NotNeeded => {}
         }
-        if until.is_some_and(|t| t.0 <= timestamp_counter()) {
+        let now = timestamp_counter();
+        if until.is_some_and(|t| t.0 <= now) {
             return;
         }
-        match recv() {
+        statistics.falling_asleep(now);
+        let event = recv();
+        statistics.woken(timestamp_counter());
+        match event {
             Event::Notified(channels) => {
                 if channels.contains(self.channel) {
                     self.sleeper.woken();

@@ -42,10 +42,12 @@ mod host;
 mod raw;
 mod region;
 mod word;
+mod words;
 
 pub use error::{Misaligned, OutOfBounds, WordError};
 pub use region::{Read, ReadWrite, Region, Rights, Writable};
 pub use word::{Word32, Word64};
+pub use words::Words;
 
 /// Orders every earlier access before every later one, a store before a later
 /// load of another word included (a sequentially consistent fence).

@@ -206,3 +206,19 @@ fn the_fence_orders_a_store_before_a_load() {
     let (a, b) = (a.join().unwrap(), b.join().unwrap());
     assert!(a.iter().zip(&b).all(|(a, b)| *a || *b));
 }
+
+#[test]
+fn a_table_of_words_is_checked_once_and_then_by_index() {
+    use shmem::{WordError, Words};
+    let region = Region::host(64);
+    assert!(Words::<_, 8>::new(&region).is_ok());
+    assert!(matches!(Words::<_, 9>::new(&region), Err(WordError::OutOfBounds(_))));
+    let odd = region.sub(4, 56).unwrap();
+    assert!(matches!(Words::<_, 2>::new(&odd), Err(WordError::Misaligned(_))));
+    let words = Words::<_, 8>::new(&region).unwrap();
+    words.store(7, 0x0102_0304_0506_0708);
+    assert_eq!(region.read_u64(56), Ok(0x0102_0304_0506_0708));
+    assert_eq!(words.load_all(), [0, 0, 0, 0, 0, 0, 0, 0x0102_0304_0506_0708]);
+    assert!(std::panic::catch_unwind(|| words.load(8)).is_err());
+    assert!(std::panic::catch_unwind(|| words.store(8, 0)).is_err());
+}

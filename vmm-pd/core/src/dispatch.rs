@@ -9,6 +9,7 @@
 //! rather than guess.
 
 use crate::bus::access::Buses;
+use crate::bus::cpuid;
 use crate::bus::msr::{self, Registers};
 use crate::bus::pio;
 use crate::control::{self, Written};
@@ -23,10 +24,10 @@ use crate::exit::{
 use crate::memory::GuestMemory;
 use crate::outcome::{Outcome, RestartReason, StopReason, Unhandled};
 use crate::outside::Outside;
-use crate::statistics::Remembered;
 use crate::types::{Msr, Ticks, Vector, Width};
 use crate::vm::Vm;
 use crate::walk::AccessKind;
+use statistics::Counter;
 
 /// What an exit's handler leaves to be done.
 enum Next {
@@ -53,7 +54,8 @@ pub fn handle(
     message: &ExitMessage,
 ) -> Outcome {
     let now = cpu.now();
-    vm.statistics.record(Remembered {
+    vm.statistics.returned(now.0);
+    vm.statistics.record(statistics::Exit {
         reason: message.reason,
         rip: cpu.rip(),
         qualification: message.qualification,
@@ -177,7 +179,10 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
         let leaf = low(self.cpu.gpr(Gpr::Rax));
         let subleaf = low(self.cpu.gpr(Gpr::Rcx));
         let apic = leaf != 1 || self.vm.devices.interrupts.apic_base() & APIC_ENABLE != 0;
-        let answer = self.vm.cpuid.answer(leaf, subleaf, apic);
+        let answer = match self.vm.cpuid.look_up(leaf, subleaf, apic) {
+            Some(answer) => *answer,
+            None => cpuid::counted(leaf, subleaf, &self.vm.statistics),
+        };
         self.cpu.set_gpr(Gpr::Rax, u64::from(answer.eax));
         self.cpu.set_gpr(Gpr::Rbx, u64::from(answer.ebx));
         self.cpu.set_gpr(Gpr::Rcx, u64::from(answer.ecx));
@@ -229,9 +234,8 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
     }
 
     fn unknown_msr(&mut self, msr: Msr) -> Next {
-        let statistics = &mut self.vm.statistics;
-        statistics.unknown_msrs = statistics.unknown_msrs.wrapping_add(1);
-        statistics.last_unknown_msr = msr.0;
+        self.vm.statistics.add(Counter::UnknownMsrs, 1);
+        self.vm.statistics.set(Counter::LastUnknownMsr, msr.0.into());
         self.raise(Exception::GeneralProtection(0))
     }
 
@@ -283,8 +287,7 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
         match (info.kind(), info.vector()) {
             (EventKind::Nmi, _) => {
                 // The host's, on a kernel that does not keep them to itself.
-                let statistics = &mut self.vm.statistics;
-                statistics.host_nmis = statistics.host_nmis.wrapping_add(1);
+                self.vm.statistics.add(Counter::HostNmis, 1);
                 Next::GoOn
             }
             (EventKind::HardwareException, Vector(1)) => self.reraise(info, Exception::Debug),

@@ -28,7 +28,6 @@ pub mod memory;
 pub mod outcome;
 pub mod outside;
 pub mod report;
-pub mod statistics;
 pub mod time;
 pub mod types;
 pub mod vm;

@@ -12,10 +12,10 @@ use crate::cpu::{Cpu, Gpr, SegmentRegister, StateField};
 use crate::exit::ExitMessage;
 use crate::memory::GuestMemory;
 use crate::outcome::StopReason;
-use crate::statistics::Remembered;
 use crate::types::Gva;
 use crate::vm::Vm;
 use crate::walk::{Access, AccessKind, Paging};
+use statistics::{Counter, Exit, Snapshot};
 
 /// Bytes shown at RIP.
 const CODE_BYTES: u64 = 16;
@@ -32,17 +32,18 @@ pub fn write(
     memory: &mut impl GuestMemory,
 ) -> fmt::Result {
     writeln!(out, "{reason}")?;
-    last_exit(out, vm)?;
+    let counted = vm.statistics.snapshot();
+    last_exit(out, &counted)?;
     registers(out, cpu)?;
     control_registers(out, vm, cpu)?;
     segments(out, cpu)?;
     code(out, vm, cpu, memory)?;
-    counts(out, vm)?;
-    history(out, vm)
+    counts(out, vm, &counted)?;
+    history(out, &counted)
 }
 
-fn last_exit(out: &mut impl Write, vm: &Vm) -> fmt::Result {
-    match vm.statistics.last().next() {
+fn last_exit(out: &mut impl Write, counted: &Snapshot) -> fmt::Result {
+    match counted.last().next() {
         Some(exit) => {
             writeln!(out, "exit {}", Shown(exit))?;
             writeln!(out, "exit is {:?}", parsed(exit))
@@ -147,10 +148,9 @@ fn code(
     writeln!(out)
 }
 
-fn counts(out: &mut impl Write, vm: &Vm) -> fmt::Result {
-    let s = &vm.statistics;
-    write!(out, "exits {} by reason", s.total())?;
-    for (reason, count) in s.by_reason() {
+fn counts(out: &mut impl Write, vm: &Vm, counted: &Snapshot) -> fmt::Result {
+    write!(out, "exits {} by reason", counted.total())?;
+    for (reason, count) in counted.by_reason() {
         match reason {
             Some(reason) => write!(out, " {reason}:{count}")?,
             None => write!(out, " other:{count}")?,
@@ -160,9 +160,9 @@ fn counts(out: &mut impl Write, vm: &Vm) -> fmt::Result {
     writeln!(
         out,
         "interrupts {} notifications {} host NMIs {} restarts {}",
-        s.interrupts,
-        s.notifications,
-        s.host_nmis,
+        counted.get(Counter::Interrupts),
+        counted.get(Counter::Notifications),
+        counted.get(Counter::HostNmis),
         vm.restarts()
     )?;
     writeln!(
@@ -170,24 +170,24 @@ fn counts(out: &mut impl Write, vm: &Vm) -> fmt::Result {
         "unclaimed ports {} addresses {} unknown MSRs {} (last {:x})",
         vm.devices.unclaimed_ports,
         vm.devices.unclaimed_addresses,
-        s.unknown_msrs,
-        s.last_unknown_msr
+        counted.get(Counter::UnknownMsrs),
+        counted.get(Counter::LastUnknownMsr)
     )
 }
 
-fn history(out: &mut impl Write, vm: &Vm) -> fmt::Result {
-    for exit in vm.statistics.last().skip(1) {
+fn history(out: &mut impl Write, counted: &Snapshot) -> fmt::Result {
+    for exit in counted.last().skip(1) {
         writeln!(out, "before {}", Shown(exit))?;
     }
     Ok(())
 }
 
 /// An exit on a line.
-struct Shown(Remembered);
+struct Shown(Exit);
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Remembered { reason, rip, qualification, guest_physical } = self.0;
+        let Exit { reason, rip, qualification, guest_physical } = self.0;
         write!(f, "{} rip {rip:016x} qual {qualification:x}", reason.cast_signed())?;
         // Reasons that have a guest-physical address.
         if reason == 48 || reason == 49 {
@@ -197,7 +197,7 @@ impl fmt::Display for Shown {
     }
 }
 
-fn parsed(exit: Remembered) -> crate::exit::Exit {
+fn parsed(exit: Exit) -> crate::exit::Exit {
     ExitMessage {
         reason: exit.reason,
         qualification: exit.qualification,

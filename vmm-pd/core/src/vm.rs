@@ -35,9 +35,9 @@ use crate::layout::{RamSize, numbers};
 use crate::memory::GuestMemory;
 use crate::outcome::{Outcome, Policy, RestartReason};
 use crate::outside::Outside;
-use crate::statistics::Statistics;
 use crate::time::TscFrequency;
 use crate::types::{Gsi, Ticks, Vector};
+use statistics::{Counter, Recorder};
 
 /// What a machine is made from.
 pub struct Setup<'a> {
@@ -53,6 +53,8 @@ pub struct Setup<'a> {
     pub host_cpuid: &'a mut dyn FnMut(u32, u32) -> cpuid::Leaf,
     /// What the CPU back end can switch on.
     pub switchable: cpuid::Switchable,
+    /// Where what happens is counted.
+    pub statistics: Recorder,
 }
 
 /// Everything that a bus can lead to.
@@ -180,7 +182,7 @@ pub struct Vm {
     /// What waits for delivery.
     pub events: Events,
     /// What happened so far; a restart does not forget it.
-    pub statistics: Statistics,
+    pub statistics: Recorder,
     tsc: TscFrequency,
     policy: Policy,
     restarts: u32,
@@ -192,7 +194,7 @@ pub struct Vm {
 impl Vm {
     /// A machine after power-on, as firmware would hand it over.
     pub fn new(setup: Setup<'_>, now: Ticks) -> Self {
-        let Setup { tsc, ram, epoch_seconds, policy, host_cpuid, switchable } = setup;
+        let Setup { tsc, ram, epoch_seconds, policy, host_cpuid, switchable, statistics } = setup;
         let cpuid = Cpuid::new(host_cpuid, switchable, tsc);
         let rtc = Rtc::new(tsc, epoch_seconds, now, ram);
         let devices = Devices::new(tsc, &cpuid, rtc, now);
@@ -201,7 +203,7 @@ impl Vm {
             msrs: MsrState::new(cpuid.physical_bits()),
             cpuid,
             events: Events::default(),
-            statistics: Statistics::new(),
+            statistics,
             tsc,
             policy,
             restarts: 0,
@@ -259,7 +261,7 @@ impl Vm {
         outside: &mut impl Outside,
         arrival: Arrival,
     ) -> Outcome {
-        self.statistics.notifications = self.statistics.notifications.wrapping_add(1);
+        self.statistics.add(Counter::Notifications, 1);
         let now = cpu.now();
         self.devices.uart.readable(now, outside);
         self.devices.uart.writable(outside);
@@ -286,6 +288,7 @@ impl Vm {
         if let Some(deadline) = self.deadline
             && deadline <= now
         {
+            self.statistics.add(Counter::Deadlines, 1);
             self.devices.advance(now);
             self.refresh_deadline();
         }
@@ -330,7 +333,7 @@ impl Vm {
         match self.events.choose(cpu, boundary, &mut self.devices.interrupts) {
             Some(event) => {
                 if let Event::Interrupt(_) = event {
-                    self.statistics.interrupts = self.statistics.interrupts.wrapping_add(1);
+                    self.statistics.add(Counter::Interrupts, 1);
                 }
                 self.halted = None;
                 Outcome::Inject(event)

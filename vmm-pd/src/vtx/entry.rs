@@ -46,6 +46,7 @@ impl Vtx {
     /// without. Returns what the kernel wrote.
     fn require(&mut self, field: u32, bits: u32, optional: u32) -> u64 {
         let needed = u64::from(bits & !optional);
+        self.calls += 1;
         let error = match self.cap.write_vmcs(field, bits.into()) {
             Ok(written) if written & needed == needed => return written,
             Ok(_) => sel4::Error::RangeError,

@@ -59,6 +59,7 @@ pub struct Vtx {
     registers: EntryRegisters,
     cache: Cache,
     timer: PreemptionTimer,
+    calls: u64,
     /// A guest with a blocked NMI waits, and there is no exit for its end.
     nmi_poll: bool,
     virtual_nmis: bool,
@@ -78,6 +79,7 @@ impl Vtx {
             registers: EntryRegisters::Kept,
             cache: Cache::default(),
             timer: PreemptionTimer::new(),
+            calls: 0,
             nmi_poll: false,
             virtual_nmis: false,
             switchable: Switchable { rdtscp: false, invpcid: false },
@@ -101,20 +103,33 @@ impl Vtx {
         self.refused.map_or(Ok(()), Err)
     }
 
-    /// Runs the guest until something happens, at the latest at `deadline`.
+    /// Kernel calls so far, entries left out.
+    #[inline]
+    pub fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// Makes the virtual CPU ready to run until `deadline` at the latest.
     ///
     /// # Errors
     /// A field that the kernel refused since the last entry.
     #[inline]
-    pub fn run(&mut self, deadline: Option<Ticks>) -> Result<Stopped, Refused> {
+    pub fn prepare(&mut self, deadline: Option<Ticks>) -> Result<(), Refused> {
         let deadline = if self.nmi_poll { Some(self.nmi_retry(deadline)) } else { deadline };
-        self.timer.arm(self.cap, deadline, &mut self.refused);
+        self.arm(deadline);
         self.check()?;
         self.cache.forget();
+        Ok(())
+    }
+
+    /// Runs the guest, for which the virtual CPU was prepared, until something
+    /// happens.
+    #[inline]
+    pub fn run(&mut self) -> Stopped {
         match vcpu::enter(&mut self.entry, core::mem::take(&mut self.registers)) {
             Return::Notified(_) => {
                 let arrival = Arrival::of(core::mem::take(&mut self.entry.interruption));
-                Ok(Stopped::Notified(arrival))
+                Stopped::Notified(arrival)
             }
             Return::Exit(reason) => {
                 self.entry.interruption = 0;
@@ -133,7 +148,7 @@ impl Vtx {
                 if reason == PREEMPTION_TIMER_EXPIRED {
                     self.timer.expired();
                 }
-                Ok(Stopped::Exit(message))
+                Stopped::Exit(message)
             }
         }
     }

@@ -68,6 +68,7 @@ impl Cache {
 impl Vtx {
     /// Reads a field; a refusal is kept for the next entry and reads as zero.
     pub(super) fn read(&mut self, field: u32) -> u64 {
+        self.calls += 1;
         self.cap.read_vmcs(field).unwrap_or_else(|error| {
             self.refused.get_or_insert(Refused { field, error });
             0
@@ -76,6 +77,7 @@ impl Vtx {
 
     /// Writes a field; a refusal is kept for the next entry.
     pub(super) fn write(&mut self, field: u32, value: u64) {
+        self.calls += 1;
         if let Err(error) = self.cap.write_vmcs(field, value) {
             self.refused.get_or_insert(Refused { field, error });
         }
@@ -83,6 +85,7 @@ impl Vtx {
 
     /// Reads a register that the kernel switches.
     fn read_msr(&mut self, msr: u32) -> u64 {
+        self.calls += 1;
         self.cap.read_msr(msr).unwrap_or_else(|error| {
             self.refused.get_or_insert(Refused { field: msr, error });
             0
@@ -91,6 +94,7 @@ impl Vtx {
 
     /// Writes a register that the kernel switches.
     fn write_msr(&mut self, msr: u32, value: u64) {
+        self.calls += 1;
         if let Err(error) = self.cap.write_msr(msr, value) {
             self.refused.get_or_insert(Refused { field: msr, error });
         }

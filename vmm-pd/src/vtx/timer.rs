@@ -12,7 +12,7 @@ use sel4::vmx::field;
 use sel4_microkit::timestamp_counter;
 use vmm_core::types::Ticks;
 
-use super::{Refused, Vtx};
+use super::Vtx;
 
 /// A guest runs no longer than this without an exit, in ticks: 10 ms at
 /// 100 MHz, 0.3 ms at 3 GHz.
@@ -49,18 +49,16 @@ impl PreemptionTimer {
     }
 
     /// Sets the timer for `deadline` unless it is set so.
+    ///
+    /// # Returns
+    /// What to write to the timer's field, if anything.
     #[inline]
-    pub fn arm(
-        &mut self,
-        cap: sel4::cap::Vcpu,
-        deadline: Option<Ticks>,
-        refused: &mut Option<Refused>,
-    ) {
+    fn arm(&mut self, deadline: Option<Ticks>) -> Option<u32> {
         self.entries += 1;
         // No deadline at all: `armed` is the far future until it expires.
         let wanted = deadline.unwrap_or(Ticks(u64::MAX));
         if self.armed == Some(wanted) && self.entries < ENTRIES_MAX {
-            return;
+            return None;
         }
         let now = timestamp_counter();
         let value = match self.shift {
@@ -71,12 +69,10 @@ impl PreemptionTimer {
                 (ticks.div_ceil(1 << shift)) as u32
             }
         };
-        if let Err(error) = cap.write_vmcs(field::PREEMPTION_TIMER_VALUE, value.into()) {
-            refused.get_or_insert(Refused { field: field::PREEMPTION_TIMER_VALUE, error });
-        }
         self.armed = Some(wanted);
         self.entries = 0;
-        self.set_at = timestamp_counter();
+        self.set_at = now;
+        Some(value)
     }
 
     /// It ran out.
@@ -92,6 +88,14 @@ impl PreemptionTimer {
 }
 
 impl Vtx {
+    /// Ends the guest's run at `deadline`.
+    #[inline]
+    pub(super) fn arm(&mut self, deadline: Option<Ticks>) {
+        if let Some(value) = self.timer.arm(deadline) {
+            self.write(field::PREEMPTION_TIMER_VALUE, value.into());
+        }
+    }
+
     /// The deadline at which a guest with a blocked NMI is looked at again.
     pub(super) fn nmi_retry(&self, deadline: Option<Ticks>) -> Ticks {
         let retry = Ticks(timestamp_counter()).saturating_add(NMI_RETRY);

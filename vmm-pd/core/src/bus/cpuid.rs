@@ -21,12 +21,16 @@
 //! | 4000_0001h | KVM features: NOP_IO_DELAY; no hypercall, no paravirtual clock, no steal time |
 //! | 4000_0010h | EAX TSC, EBX APIC timer, in kHz (VMware's convention) |
 //! | 4000_0100h | "Bulkhead"; EAX highest leaf of ours |
-//! | 4000_0101h | EAX version of this interface, 1 |
+//! | 4000_0101h | EAX version of this interface, 2 |
+//! | 4000_0102h | exits with reason ECX so far, this one included: EAX low, EBX high half; ECX of 80: all other reasons; EDX 1 |
+//! | 4000_0103h | counter ECX ([`Counter`]) as of this exit: EAX low, EBX high half; EDX 1, or 0 if there is none |
 //! | 8000_0001h | LAHF, LZCNT, PREFETCHW, SYSCALL, NX, 1 GiB pages, RDTSCP, long mode, where the host has them |
 //! | 8000_0002h-4h, 6h | host's brand string and L2 |
 //! | 8000_0007h | invariant TSC: a host without one cannot run this VMM at all |
 //! | 8000_0008h | host's physical address width, because the processor walks the guest's tables by it; 48 linear bits |
 //! | others | zero; above 16h, as leaf 16h (Intel SDM vol. 2A, "CPUID") |
+
+use statistics::{Counter, Recorder};
 
 use crate::control;
 use crate::devices::lapic::CoreCrystal;
@@ -133,10 +137,16 @@ const KVM_MAX: u32 = 0x4000_0010;
 const KVM_NOP_IO_DELAY: u32 = 1 << 1;
 /// Bulkhead's leaves.
 const BULKHEAD: u32 = 0x4000_0100;
-/// Highest of them: the version.
-const BULKHEAD_MAX: u32 = 0x4000_0101;
+/// Highest of them.
+const BULKHEAD_MAX: u32 = BULKHEAD_COUNTERS;
+/// The version.
+const BULKHEAD_INTERFACE: u32 = 0x4000_0101;
+/// Exits by reason.
+const BULKHEAD_EXITS: u32 = 0x4000_0102;
+/// Other counters.
+const BULKHEAD_COUNTERS: u32 = 0x4000_0103;
 /// Version of the interface behind them.
-const BULKHEAD_VERSION: u32 = 1;
+const BULKHEAD_VERSION: u32 = 2;
 /// The width of linear addresses: four-level paging.
 const LINEAR_BITS: u32 = 48;
 /// Physical address width of a host that does not say (Intel SDM vol. 3A,
@@ -246,18 +256,28 @@ impl Cpuid {
 
     /// The answer to CPUID with EAX `leaf` and ECX `subleaf`, while the local
     /// APIC is enabled or not.
-    pub fn answer(&self, leaf: u32, subleaf: u32, apic: bool) -> &Leaf {
-        match leaf {
+    ///
+    /// # Returns
+    /// `None` for what is no constant: [`counted`] knows.
+    #[inline]
+    pub fn look_up(&self, leaf: u32, subleaf: u32, apic: bool) -> Option<&Leaf> {
+        Some(match leaf {
             1 if !apic => &self.without_apic,
             4 => self.caches.get(subleaf as usize).unwrap_or(&NOTHING),
             7 if subleaf != 0 => &NOTHING,
             0xb => self.topology.get(subleaf as usize).unwrap_or(&NOTHING),
             0..=BASIC_MAX => &self.basic[leaf as usize],
+            BULKHEAD_EXITS | BULKHEAD_COUNTERS => return None,
             0x4000_0000..=0x4fff_ffff => self.hypervisor(leaf),
             EXTENDED..=EXTENDED_MAX => &self.extended[(leaf - EXTENDED) as usize],
             // Out of range: the highest basic leaf answers.
             _ => &self.basic[BASIC_MAX as usize],
-        }
+        })
+    }
+
+    /// The same where only constants are asked for.
+    pub fn answer(&self, leaf: u32, subleaf: u32, apic: bool) -> &Leaf {
+        self.look_up(leaf, subleaf, apic).unwrap_or(&NOTHING)
     }
 
     /// Leaves that no processor uses and hypervisors do.
@@ -267,7 +287,7 @@ impl Cpuid {
             KVM_FEATURES => &self.kvm_features,
             KVM_MAX => &self.frequencies,
             BULKHEAD => &self.bulkhead,
-            BULKHEAD_MAX => &self.bulkhead_version,
+            BULKHEAD_INTERFACE => &self.bulkhead_version,
             _ => &NOTHING,
         }
     }
@@ -304,6 +324,22 @@ impl Cpuid {
                 | bit(l7.ebx & 1 << 20 != 0, control::CR4_SMAP)
                 | bit(l7.ecx & 1 << 2 != 0, control::CR4_UMIP),
         )
+    }
+}
+
+/// What the VMM counts of the guest that asks.
+#[cold]
+pub fn counted(leaf: u32, subleaf: u32, statistics: &Recorder) -> Leaf {
+    let count = match leaf {
+        BULKHEAD_EXITS => Some(statistics.exits(subleaf)),
+        _ => Counter::from_number(subleaf).map(|counter| statistics.get(counter)),
+    };
+    let value = count.unwrap_or(0);
+    Leaf {
+        eax: (value & 0xffff_ffff) as u32,
+        ebx: (value >> 32) as u32,
+        ecx: 0,
+        edx: count.is_some().into(),
     }
 }
 

@@ -70,6 +70,7 @@ impl Bench {
             },
             host_cpuid: &mut host,
             switchable: Switchable { rdtscp: true, invpcid: true },
+            statistics: statistics::Recorder::host(),
         };
         let vm = Vm::new(setup, Ticks(0));
         Bench { vm, cpu, memory: TestMemory::new(RAM), console: Console::default() }
@@ -171,6 +172,34 @@ const UD: Outcome = Outcome::Inject(Event::Exception(Exception::InvalidOpcode));
 const GP: Outcome = Outcome::Inject(Event::Exception(Exception::GeneralProtection(0)));
 
 #[test]
+fn a_guest_reads_its_own_counts_by_cpuid() {
+    let mut b = Bench::long_mode();
+    let mut ask = |leaf: u64, subleaf: u64| {
+        b.cpu.gprs[Gpr::Rax as usize] = leaf;
+        b.cpu.gprs[Gpr::Rcx as usize] = subleaf;
+        assert_eq!(b.exit(10, 0, 2), Outcome::Resume);
+        let [a, bx, d] = [Gpr::Rax, Gpr::Rbx, Gpr::Rdx].map(|r| b.cpu.gprs[r as usize]);
+        (bx << 32 | a, d)
+    };
+    for _ in 0..3 {
+        ask(0, 0);
+    }
+    // The exit that asks is counted.
+    assert_eq!(ask(0x4000_0102, 10), (4, 1));
+    assert_eq!(ask(0x4000_0102, 30), (0, 1));
+    assert_eq!(ask(0x4000_0102, u64::from(u32::MAX)), (0, 1));
+    assert_eq!(ask(0x4000_0103, Counter::Recorded as u64), (7, 1));
+    assert_eq!(ask(0x4000_0103, 0), (0, 0));
+    assert_eq!(ask(0x4000_0103, u64::from(u32::MAX)), (0, 0));
+    b.vm.statistics.set(Counter::Asleep, 0x1_2345_6789);
+    b.cpu.gprs[Gpr::Rax as usize] = 0x4000_0103;
+    b.cpu.gprs[Gpr::Rcx as usize] = Counter::Asleep as u64;
+    assert_eq!(b.exit(10, 0, 2), Outcome::Resume);
+    assert_eq!(b.cpu.gprs[Gpr::Rax as usize], 0x2345_6789);
+    assert_eq!(b.cpu.gprs[Gpr::Rbx as usize], 1);
+}
+
+#[test]
 fn cpuid_answers_and_moves_on_without_a_kernel_call() {
     let mut b = Bench::long_mode();
     b.cpu.gprs[0] = 0xdead_beef_4000_0000;
@@ -254,7 +283,7 @@ fn host_events_leave_the_guest_alone() {
     assert_eq!(b.exit(1, 0, 0), Outcome::Resume);
     b.cpu.set(StateField::ExitInterruptionInfo, 0x8000_0202);
     assert_eq!(b.exit(0, 0, 0), Outcome::Resume);
-    assert_eq!(b.vm.statistics.host_nmis, 1);
+    assert_eq!(b.vm.statistics.get(Counter::HostNmis), 1);
     assert_eq!(b.cpu.rip, 0x1000);
 }
 
@@ -382,10 +411,10 @@ fn restarts_are_counted_and_limited() {
 fn a_restart_forgets_everything_but_the_clock_and_the_counts() {
     let mut b = Bench::long_mode();
     b.enable_apic(0x40);
-    let exits = b.vm.statistics.total();
+    let exits = b.vm.statistics.get(Counter::Recorded);
     b.vm.restart(Ticks(5));
     assert_eq!(b.rdmsr(0x1b).1 & 1 << 10, 0, "xAPIC mode again");
-    assert_eq!(b.vm.statistics.total(), exits + 1);
+    assert_eq!(b.vm.statistics.get(Counter::Recorded), exits + 1);
     assert_eq!(b.vm.next_deadline(), None);
 }
 
@@ -394,7 +423,10 @@ fn unknown_msrs_fault_and_are_counted() {
     let mut b = Bench::long_mode();
     assert_eq!(b.rdmsr(0x48).0, GP);
     assert_eq!(b.wrmsr(0x49, 1), GP);
-    assert_eq!((b.vm.statistics.unknown_msrs, b.vm.statistics.last_unknown_msr), (2, 0x49));
+    assert_eq!(
+        (b.vm.statistics.get(Counter::UnknownMsrs), b.vm.statistics.get(Counter::LastUnknownMsr)),
+        (2, 0x49)
+    );
     assert_eq!(b.cpu.rip, 0x1000);
 }
 
