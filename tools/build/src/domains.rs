@@ -11,6 +11,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use bulkhead_cargo::{CargoError, Crates, TARGET, encode};
 use bulkhead_progress::Progress;
 use miette::Diagnostic;
 use thiserror::Error;
@@ -19,10 +20,6 @@ use crate::{
     Profile, Workspace,
     files::{FileError, file, fingerprint, replace},
 };
-
-/// The target whose prebuilt `core` and `alloc` every toolchain for this host
-/// has. Nothing of its operating system is used.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The VMM's package. All others are named as their folders are.
 const VMM: &str = "vmm";
@@ -72,6 +69,10 @@ pub enum DomainsError {
         #[source]
         source: io::Error,
     },
+    /// Cargo does not say where the crates are.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Cargo(#[from] CargoError),
     /// The compiler found errors, and has printed them.
     #[error("the protection domains do not compile")]
     #[diagnostic(help("the compiler says:\n{messages}"))]
@@ -97,7 +98,8 @@ pub struct Domains {
 }
 
 /// Builds them all; of those for tests only what `named`, the programs that
-/// a description names, has.
+/// a description names, has. Nothing of their target's operating system is
+/// used.
 ///
 /// # Errors
 /// Cargo cannot be called, the compiler finds errors, or files cannot be
@@ -106,6 +108,7 @@ pub fn build_domains(
     workspace: &Workspace,
     profile: Profile,
     named: &BTreeSet<String>,
+    crates: &Crates,
     progress: &dyn Progress,
 ) -> Result<Domains, DomainsError> {
     let folder = workspace.out.join(profile.name());
@@ -115,10 +118,11 @@ pub fn build_domains(
     domains.extend(for_tests.into_iter().filter(|package| named.contains(&elf_name(package))));
     progress.begin(&format!("protection domains ({})", profile.name()), None);
     let mut changed = 0;
+    let remapping = crates.remapping();
     for (packages, script) in
         [(&domains[..], DOMAIN_SCRIPT), (&[ROOT_TASK.to_owned()][..], ROOT_TASK_SCRIPT)]
     {
-        compile(workspace, profile, packages, script, progress)?;
+        compile(workspace, profile, packages, script, &remapping, progress)?;
         for package in packages {
             let built = target_folder(workspace).join(TARGET).join(profile.cargo()).join(package);
             let wanted = folder.join(elf_name(package));
@@ -189,12 +193,13 @@ fn compile(
     profile: Profile,
     packages: &[String],
     script: &str,
+    remapping: &[OsString],
     progress: &dyn Progress,
 ) -> Result<(), DomainsError> {
-    let script = pin_script(workspace, script)?;
-    let mut flags: OsString = FLAGS.join("\u{1f}").into();
-    flags.push("\u{1f}-Clink-arg=-Wl,-T,");
-    flags.push(&script);
+    let mut script_flag = OsString::from("-Clink-arg=-Wl,-T,");
+    script_flag.push(pin_script(workspace, script)?);
+    let flags = FLAGS.iter().map(OsStr::new);
+    let flags = flags.chain(remapping.iter().map(OsString::as_os_str)).chain([&*script_flag]);
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
     command
@@ -203,9 +208,8 @@ fn compile(
         .arg("--target-dir")
         .arg(target_folder(workspace))
         .args(packages.iter().flat_map(|package| ["-p", package]))
-        // Encoded, so that a checkout's path may hold spaces; it goes before
-        // the user's RUSTFLAGS, which are for other programs.
-        .env("CARGO_ENCODED_RUSTFLAGS", &flags)
+        // It goes before the user's RUSTFLAGS, which are for other programs.
+        .env("CARGO_ENCODED_RUSTFLAGS", encode(flags))
         .env_remove("RUSTFLAGS")
         .stdin(Stdio::null());
     if io::stderr().is_terminal() {

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bulkhead_cargo::Crates;
 use bulkhead_image::Payload;
 use bulkhead_machine::{DEFAULT_MEMORY, MEMORY_MAX, Mebibytes};
 use bulkhead_progress::Progress;
@@ -99,7 +100,8 @@ pub fn build_system(request: Request<'_>) -> Result<Built> {
         progress.begin(&format!("seL4 kernel ({})", profile.name()), None);
         progress.end("cached");
     }
-    let domains = build_domains(workspace, profile, &draft.programs, progress)?;
+    let crates = Crates::of(&workspace.root)?;
+    let domains = build_domains(workspace, profile, &draft.programs, &crates, progress)?;
     prepare_guests(workspace, &draft, progress)?;
 
     let folder = draft.folder(workspace, profile)?;

@@ -15,6 +15,9 @@ pub enum GuestError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Cargo does not say where the programs' crates are.
+    #[error(transparent)]
+    Cargo(#[from] bulkhead_cargo::CargoError),
     /// A recipe is not as it should be.
     #[error("guest recipe {}: {reason}", path.display())]
     Recipe {

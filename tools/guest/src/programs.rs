@@ -1,7 +1,13 @@
 //! Builds the programs of our own that go into the initial RAM disk: static,
 //! because there is no C library there.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+    process::Command,
+};
+
+use bulkhead_cargo::{Crates, TARGET, encode};
 
 use crate::{
     Request,
@@ -9,8 +15,8 @@ use crate::{
     error::{GuestError, Result},
 };
 
-/// The program's target; also keeps the flags off build scripts.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// Compiler flags.
+const FLAGS: [&str; 2] = ["-Ctarget-feature=+crt-static", "-Cstrip=symbols"];
 
 /// Packages and names of the programs.
 const PROGRAMS: [(&str, &str); 2] =
@@ -20,12 +26,15 @@ const PROGRAMS: [(&str, &str); 2] =
 /// places.
 pub fn build(request: &Request<'_>) -> Result<Vec<(&'static str, PathBuf)>> {
     let folder = request.out.join("guest/programs-build");
+    let remapping = Crates::of(request.workspace)?.remapping();
+    let flags = FLAGS.iter().map(OsStr::new).chain(remapping.iter().map(OsString::as_os_str));
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        // With a target the flags do not reach build scripts.
         .args(["build", "--quiet", "--release", "--target", TARGET])
         .args(PROGRAMS.iter().flat_map(|(package, _)| ["--package", package]))
         .arg("--target-dir")
         .arg(&folder)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static -C strip=symbols")
+        .env("CARGO_ENCODED_RUSTFLAGS", encode(flags))
         .current_dir(request.workspace)
         .output()
         .map_err(|source| GuestError::Missing { program: "cargo", package: "rustup", source })?;

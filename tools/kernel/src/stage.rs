@@ -27,6 +27,8 @@ impl Stage {
         configuration: Configuration,
         dir: &Path,
     ) -> Result<Self, KernelError> {
+        // The compiler's own name for the current folder has no links in it.
+        let dir = &dir.canonicalize().context("cannot find", dir)?;
         copy(source, dir)?;
         let tree = dir.join("seL4");
         series.apply(&tree)?;
