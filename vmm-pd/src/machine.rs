@@ -247,15 +247,18 @@ impl<'s> Machine<'s> {
 
     /// Ends the guest, with a report where that helps.
     fn stop(&mut self, reason: StopReason) {
-        if reason.wants_report() {
-            let mut lines = self.status.report();
-            // Writing status lines cannot fail.
-            let _ = report::write(&mut lines, reason, &self.vm, &mut self.cpu, &mut self.ram);
-        }
+        let mut lines = self.status.report();
+        // Writing status lines cannot fail.
+        let _ = if reason.wants_report() {
+            report::write(&mut lines, reason, &self.vm, &mut self.cpu, &mut self.ram)
+        } else {
+            report::exits(&mut lines, &self.vm.statistics.snapshot())
+        };
         self.ended(reason.result(), format_args!("{reason}"));
     }
 
     fn ended(&mut self, result: u8, why: fmt::Arguments<'_>) {
+        self.vm.statistics.ended(self.cpu.now().0);
         self.doorbell.flush();
         self.status.insist(format_args!("stopped result={result} : {why}"));
     }

@@ -4,6 +4,7 @@
 //!
 //! | channel, I/O ports | other end                                                  |
 //! | ------------------ | ---------------------------------------------------------- |
+//! | channel 0          | the UART's interrupt, `trigger="edge"`                     |
 //! | channel 1 + i      | client i                                                   |
 //! | I/O ports 0        | the UART's eight, of which the first is the symbol `uart_port` (0x2f8) |
 //!
@@ -12,6 +13,7 @@
 //! | `config`          | r      | clients' names, in the order of their numbers |
 //! | `client{i}_queue` | rw     | serial queue of client i's text: its words  |
 //! | `client{i}_data`  | r      | and its bytes                               |
+//! | `client{i}_statistics` | r | what client i counts (`lib/statistics`); may be absent |
 //!
 //! Each has `_vaddr` and `_size`. There are as many clients as the
 //! configuration names. Its priority is a VMM's, for it polls (see
@@ -27,13 +29,16 @@ use bulkhead_config::CLIENTS_MAX;
 use sddf::serial::{Consumer, Shared};
 use sel4_microkit::{
     Channel, ChannelSet, Handler, Infallible, IoPort, memory_region, memory_region_opt,
-    protection_domain, started, var,
+    protection_domain, started, timestamp_counter, var,
 };
 use serial_driver_core::uart::{Ports, Register, Uart};
 use shmem::{Read, ReadWrite, Region};
+use statistics::Reader;
 use status_core::Status;
 
 const PORTS: IoPort = IoPort::new(0);
+/// The UART's interrupt: a request arrived.
+const INTERRUPT: Channel = Channel::new(0);
 
 /// The channel of a client.
 const fn channel(client: usize) -> Channel {
@@ -59,14 +64,16 @@ struct Domain {
     status: Status<PortRange>,
 }
 
-type Regions = (Option<Region<ReadWrite>>, Option<Region<Read>>);
+type Regions = (Option<Region<ReadWrite>>, Option<Region<Read>>, Option<Region<Read>>);
 
 /// The regions of one client.
 macro_rules! client {
-    ($queue_vaddr:ident $queue_size:ident $data_vaddr:ident $data_size:ident) => {
+    ($queue_vaddr:ident $queue_size:ident $data_vaddr:ident $data_size:ident
+        $statistics_vaddr:ident $statistics_size:ident) => {
         (
             memory_region_opt!(ReadWrite, $queue_vaddr, $queue_size),
             memory_region_opt!(Read, $data_vaddr, $data_size),
+            memory_region_opt!(Read, $statistics_vaddr, $statistics_size),
         )
     };
 }
@@ -82,27 +89,39 @@ fn init() -> Domain {
     let config: bulkhead_config::Status = started(bulkhead_config::load(&config));
 
     let regions: [Regions; CLIENTS_MAX] = [
-        client!(client0_queue_vaddr client0_queue_size client0_data_vaddr client0_data_size),
-        client!(client1_queue_vaddr client1_queue_size client1_data_vaddr client1_data_size),
-        client!(client2_queue_vaddr client2_queue_size client2_data_vaddr client2_data_size),
-        client!(client3_queue_vaddr client3_queue_size client3_data_vaddr client3_data_size),
-        client!(client4_queue_vaddr client4_queue_size client4_data_vaddr client4_data_size),
-        client!(client5_queue_vaddr client5_queue_size client5_data_vaddr client5_data_size),
-        client!(client6_queue_vaddr client6_queue_size client6_data_vaddr client6_data_size),
-        client!(client7_queue_vaddr client7_queue_size client7_data_vaddr client7_data_size),
+        client!(client0_queue_vaddr client0_queue_size client0_data_vaddr client0_data_size
+            client0_statistics_vaddr client0_statistics_size),
+        client!(client1_queue_vaddr client1_queue_size client1_data_vaddr client1_data_size
+            client1_statistics_vaddr client1_statistics_size),
+        client!(client2_queue_vaddr client2_queue_size client2_data_vaddr client2_data_size
+            client2_statistics_vaddr client2_statistics_size),
+        client!(client3_queue_vaddr client3_queue_size client3_data_vaddr client3_data_size
+            client3_statistics_vaddr client3_statistics_size),
+        client!(client4_queue_vaddr client4_queue_size client4_data_vaddr client4_data_size
+            client4_statistics_vaddr client4_statistics_size),
+        client!(client5_queue_vaddr client5_queue_size client5_data_vaddr client5_data_size
+            client5_statistics_vaddr client5_statistics_size),
+        client!(client6_queue_vaddr client6_queue_size client6_data_vaddr client6_data_size
+            client6_statistics_vaddr client6_statistics_size),
+        client!(client7_queue_vaddr client7_queue_size client7_data_vaddr client7_data_size
+            client7_statistics_vaddr client7_statistics_size),
     ];
     for (number, (name, regions)) in config.clients.into_iter().zip(regions).enumerate() {
-        let (Some(queue), Some(data)) = regions else {
+        let (Some(queue), Some(data), statistics) = regions else {
             panic!(
                 "the configuration names client {number}, {name}, but no region is mapped for it"
             );
         };
         let shared = started(Shared::new(&queue, data));
+        let statistics = statistics.map(|page| started(Reader::new(&page)));
         started(match Consumer::attach(shared) {
-            Ok(queue) => status.add(name, queue),
-            Err(e) => status.add_closed(name, e),
+            Ok(queue) => status.add(name, queue, statistics),
+            Err(e) => status.add_closed(name, e, statistics),
         });
     }
+    // The line may be masked still, and the UART's first edge would be lost.
+    started(INTERRUPT.irq_ack());
+    status.listen();
     let mut domain = Domain { status };
     domain.serve();
     domain
@@ -117,7 +136,12 @@ impl Domain {
 impl Handler for Domain {
     type Error = Infallible;
 
-    fn notified(&mut self, _: ChannelSet) -> Result<(), Infallible> {
+    fn notified(&mut self, channels: ChannelSet) -> Result<(), Infallible> {
+        if channels.contains(INTERRUPT) {
+            // Before the UART is looked at: an edge while masked is lost.
+            started(INTERRUPT.irq_ack());
+            self.status.interrupted(timestamp_counter);
+        }
         self.serve();
         Ok(())
     }

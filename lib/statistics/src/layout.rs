@@ -3,7 +3,7 @@
 //! | word | contents |
 //! | ---: | --- |
 //! | 0 | `0x4248_5354` ("BHST") in the upper half, [`VERSION`] in the lower; 0 before the VMM has started |
-//! | 1 to 16 | [`Counter`]s, by their numbers |
+//! | 1 to 17 | [`Counter`]s, by their numbers |
 //! | 32 to 111 | exits with reason 0 to 79 |
 //! | 112 | exits with any other reason |
 //! | 128 to 191 | the last 16 exits, four words each: reason, instruction pointer, qualification, guest-physical address; exit `n` (the first is 0) is in place `n` modulo 16 |
@@ -78,11 +78,13 @@ pub enum Counter {
     UnknownMsrs = 15,
     /// The last of those.
     LastUnknownMsr = 16,
+    /// When the guest ended; 0 while it has not.
+    EndedAt = 17,
 }
 
 impl Counter {
     /// All, in order.
-    pub const ALL: [Counter; 16] = [
+    pub const ALL: [Counter; 17] = [
         Counter::Begun,
         Counter::Recorded,
         Counter::Since,
@@ -99,6 +101,7 @@ impl Counter {
         Counter::HostNmis,
         Counter::UnknownMsrs,
         Counter::LastUnknownMsr,
+        Counter::EndedAt,
     ];
 
     /// The counter with this number.
@@ -113,4 +116,4 @@ impl Counter {
 }
 
 // The tables do not overlap.
-const _: () = assert!((Counter::LastUnknownMsr as usize) < EXITS && EXITS + REASONS < RING);
+const _: () = assert!((Counter::EndedAt as usize) < EXITS && EXITS + REASONS < RING);

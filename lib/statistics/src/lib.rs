@@ -20,9 +20,11 @@
 #![forbid(unsafe_code)]
 
 pub mod layout;
+mod names;
 mod page;
 mod snapshot;
 
 pub use layout::{Counter, REASONS, REMEMBERED};
+pub use names::reason_name;
 pub use page::{Reader, Recorder};
 pub use snapshot::{Activity, Exit, NotStatistics, Snapshot, Ticks};

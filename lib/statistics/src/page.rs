@@ -106,6 +106,12 @@ impl Recorder {
         self.returned(now);
     }
 
+    /// The guest ended.
+    pub fn ended(&self, now: u64) {
+        self.entering(now);
+        self.set(Counter::EndedAt, now);
+    }
+
     /// Everything, to look at.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::of(self.0.load_all(), false)

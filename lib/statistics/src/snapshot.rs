@@ -44,6 +44,8 @@ pub enum Activity {
     Vmm(u64),
     /// It was waiting for its guest to wake.
     Asleep(u64),
+    /// Nothing: its guest had ended.
+    Ended(u64),
 }
 
 /// The counters at one moment. All of it may be a hostile VMM's invention.
@@ -56,6 +58,35 @@ pub struct Snapshot {
 impl Snapshot {
     pub(crate) const fn of(words: [u64; WORDS], torn: bool) -> Self {
         Snapshot { words, torn }
+    }
+
+    /// Nothing happened yet: to be filled from what somebody tells.
+    pub const fn nothing() -> Self {
+        Snapshot::of([0; WORDS], false)
+    }
+
+    /// Sets a counter.
+    pub const fn set(&mut self, counter: Counter, value: u64) {
+        self.words[counter.word()] = value;
+    }
+
+    /// Sets the count of exits with a reason.
+    pub fn set_exits(&mut self, reason: u32, count: u64) {
+        self.words[EXITS + (reason as usize).min(REASONS)] = count;
+    }
+
+    /// Sets the exit with this number.
+    pub const fn set_exit(&mut self, number: u64, exit: Exit) {
+        let place = RING + (number % REMEMBERED as u64) as usize * ENTRY;
+        self.words[place] = exit.reason as u64;
+        self.words[place + 1] = exit.rip;
+        self.words[place + 2] = exit.qualification;
+        self.words[place + 3] = exit.guest_physical;
+    }
+
+    /// Says whether the newest exit may be a mixture.
+    pub const fn set_torn(&mut self, torn: bool) {
+        self.torn = torn;
     }
 
     /// Exits were being recorded each time it was read: the newest of them may
@@ -107,25 +138,30 @@ impl Snapshot {
     pub const fn activity(&self) -> Activity {
         let entered = self.get(Counter::EnteredAt);
         let returned = self.get(Counter::ReturnedAt);
-        match self.get(Counter::AsleepSince) {
-            0 if entered > returned => Activity::Guest(entered),
-            0 => Activity::Vmm(returned),
-            since => Activity::Asleep(since),
+        match (self.get(Counter::EndedAt), self.get(Counter::AsleepSince)) {
+            (0, 0) if entered > returned => Activity::Guest(entered),
+            (0, 0) => Activity::Vmm(returned),
+            (0, since) => Activity::Asleep(since),
+            (ended, _) => Activity::Ended(ended),
         }
     }
 
     /// Ticks since counting began, in the guest, in the VMM and asleep, what has
-    /// begun by `now` included. They add up to the time that passed, if the VMM
+    /// begun by `now` included; until the guest's end if it has ended. They add up to the time that passed, if the VMM
     /// tells the truth. The kernel's share of an exit counts as the guest's.
     pub const fn ticks(&self, now: u64) -> Ticks {
         let mut vmm = self.get(Counter::Vmm);
         let mut asleep = self.get(Counter::Asleep);
         match self.activity() {
-            Activity::Guest(_) => {}
+            Activity::Guest(_) | Activity::Ended(_) => {}
             Activity::Vmm(since) => vmm = vmm.saturating_add(now.saturating_sub(since)),
             Activity::Asleep(since) => asleep = asleep.saturating_add(now.saturating_sub(since)),
         }
-        let all = now.saturating_sub(self.get(Counter::Since));
+        let until = match self.activity() {
+            Activity::Ended(at) => at,
+            Activity::Guest(_) | Activity::Vmm(_) | Activity::Asleep(_) => now,
+        };
+        let all = until.saturating_sub(self.get(Counter::Since));
         Ticks { guest: all.saturating_sub(vmm).saturating_sub(asleep), vmm, asleep }
     }
 }

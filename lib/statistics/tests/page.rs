@@ -81,6 +81,11 @@ fn time_is_split_between_guest_vmm_and_sleep() {
     let seen = reader.read().unwrap();
     assert_eq!(seen.ticks(2307), Ticks { guest: 270, vmm: 37, asleep: 1000 });
     assert_eq!(seen.get(Counter::Sleeps), 1);
+    recorder.returned(2307);
+    recorder.ended(2310);
+    let seen = reader.read().unwrap();
+    assert_eq!(seen.activity(), Activity::Ended(2310));
+    assert_eq!(seen.ticks(9999), Ticks { guest: 270, vmm: 40, asleep: 1000 });
 }
 
 #[test]

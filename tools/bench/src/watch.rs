@@ -69,7 +69,11 @@ impl Seen {
                 Status::Ready
                 | Status::PdReport { .. }
                 | Status::Guest {
-                    event: GuestEvent::Started | GuestEvent::Report(_) | GuestEvent::Debug(_),
+                    event:
+                        GuestEvent::Started
+                        | GuestEvent::Report(_)
+                        | GuestEvent::Debug(_)
+                        | GuestEvent::Counts(_),
                     ..
                 },
             ) => {}

@@ -148,6 +148,9 @@ pub struct RunArgs {
     pub system: SystemArgs,
     #[command(flatten)]
     pub console: ConsoleArgs,
+    /// When it ends, show what each guest did and what that cost (Ctrl-A i shows it any time)
+    #[arg(long)]
+    pub statistics: bool,
 }
 
 /// Options of `test`.

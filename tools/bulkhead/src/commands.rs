@@ -39,7 +39,7 @@ fn built(args: SystemArgs, workspace: &Workspace, steps: &Steps) -> Result<Built
 
 /// `run`: builds and boots.
 pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
-    let RunArgs { system, console } = args;
+    let RunArgs { system, console, statistics } = args;
     let workspace = Workspace::find()?;
     let ConsoleArgs { timeout, log } = console;
     // Before anything long begins.
@@ -54,6 +54,7 @@ pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
         wait_for_ready: true,
         timeout,
         transcript,
+        statistics,
     })
 }
 
@@ -80,6 +81,7 @@ pub fn boot(
         machine,
         guests: Vec::new(),
         wait_for_ready: false,
+        statistics: false,
         timeout: console.timeout,
         transcript: console.log.as_deref().map(create).transpose()?,
     })

@@ -79,7 +79,6 @@ pub(crate) mod names {
     pub const CONFIGURATION: &str = "bochsrc";
     pub const COMMANDS: &str = "commands";
     pub const IMAGE: &str = "boot.iso";
-    pub const STATUS: &str = "status";
     pub const KERNEL_LOG: &str = "kernel.log";
     pub const EMULATOR_LOG: &str = "emulator.log";
 }
@@ -88,14 +87,11 @@ pub(crate) mod names {
 /// the run is over instead of waiting for a command.
 pub(crate) const DEBUGGER_COMMANDS: &str = "c\nq\n";
 
-/// The configuration in Bochs's words; `console` is the terminal that becomes
-/// COM1.
-///
-/// COM2 is a named pipe: written by blocking writes, so that a slow reader
-/// delays the host but loses nothing, and invisible to emulated time.
-pub(crate) fn bochsrc(config: &Config, console: &Path) -> String {
+/// The configuration in Bochs's words; `console` and `status` are the terminals
+/// that become COM1 and COM2. What they carry is invisible to emulated time.
+pub(crate) fn bochsrc(config: &Config, console: &Path, status: &Path) -> String {
     let memory = config.memory.0;
-    let console = console.display();
+    let (console, status) = (console.display(), status.display());
     format!(
         "config_interface: textconfig
 display_library: term
@@ -108,7 +104,7 @@ clock: sync=none, time0={POWER_ON_TIME}
 ata0-master: type=cdrom, path={image}, status=inserted
 boot: cdrom
 com1: enabled=1, mode=term, dev={console}
-com2: enabled=1, mode=file, dev={status}
+com2: enabled=1, mode=term, dev={status}
 com3: enabled=1, mode=file, dev={kernel_log}
 sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 speaker: enabled=0
@@ -118,7 +114,6 @@ error: action=report
 info: action=ignore
 ",
         image = names::IMAGE,
-        status = names::STATUS,
         kernel_log = names::KERNEL_LOG,
         emulator_log = names::EMULATOR_LOG,
     )
@@ -132,9 +127,9 @@ mod tests {
     fn the_text_depends_on_nothing_but_memory_and_console() {
         let mut a = Config::new("/one place/with, a comma.iso", "/x");
         let b = Config::new("/another", "/y");
-        let console = Path::new("/dev/pts/7");
-        assert_eq!(bochsrc(&a, console), bochsrc(&b, console));
+        let (console, status) = (Path::new("/dev/pts/7"), Path::new("/dev/pts/8"));
+        assert_eq!(bochsrc(&a, console, status), bochsrc(&b, console, status));
         a.memory = Mebibytes(2048);
-        assert!(bochsrc(&a, console).contains("memory: guest=2048, host=2048\n"));
+        assert!(bochsrc(&a, console, status).contains("memory: guest=2048, host=2048\n"));
     }
 }

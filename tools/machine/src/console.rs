@@ -1,4 +1,4 @@
-//! The pseudo-terminal that carries the machine's first serial port.
+//! A pseudo-terminal that carries one of the machine's serial ports.
 //!
 //! Bochs opens the far end without blocking and drops what does not fit. The
 //! supervisor therefore reads whatever arrives at once; the host kernel's

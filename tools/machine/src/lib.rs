@@ -28,12 +28,14 @@
 
 mod config;
 mod console;
+mod counts;
 mod frames;
 mod machine;
 mod status;
 mod supervisor;
 
 pub use config::{Config, DEFAULT_MEMORY, IPS, MEMORY_MAX, Mebibytes, PROGRAM};
+pub use counts::{Answers, Count, Counters, Counts};
 pub use frames::FrameReader;
 pub use machine::{Keyboard, Logs, Machine, MachineError};
 pub use status::{GuestEvent, Outcome, Status};

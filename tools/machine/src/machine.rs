@@ -7,12 +7,12 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use tempfile::TempDir;
 
 use crate::{
     config::{Config, DEBUGGER_COMMANDS, PROGRAM, REQUIRED, bochsrc, names},
     console::Console,
+    counts,
     frames::FrameReader,
     supervisor::{self, Event, Inbox, Supervisor},
 };
@@ -60,7 +60,7 @@ pub struct Logs {
     pub kernel: PathBuf,
 }
 
-/// Sends keys to the guests' consoles.
+/// Sends keys to the guests' consoles, and requests to the status domain.
 #[derive(Clone)]
 pub struct Keyboard(Arc<Inbox>);
 
@@ -68,6 +68,12 @@ impl Keyboard {
     /// Queues keys; returns at once.
     pub fn send(&self, keys: &[u8]) {
         self.0.send(keys);
+    }
+
+    /// Asks the status domain for every guest's counters, which come as
+    /// [`GuestEvent::Counts`](crate::GuestEvent::Counts); returns at once.
+    pub fn ask_counts(&self) {
+        self.0.ask(counts::REQUEST);
     }
 }
 
@@ -112,7 +118,8 @@ impl Machine {
             .prefix("bulkhead-")
             .tempdir()
             .map_err(host("create a temporary directory"))?;
-        let status = lay_out(directory.path(), &config, &console, &image, &logs)
+        let status = Console::open().map_err(host("open a second pseudo-terminal"))?;
+        lay_out(directory.path(), bochsrc(&config, &console.path, &status.path), &image, &logs)
             .map_err(host("prepare the emulator's files"))?;
         let (inbox, wake) = Inbox::new().map_err(host("create a pipe"))?;
         let supervisor = Supervisor {
@@ -158,15 +165,9 @@ impl Drop for Machine {
     }
 }
 
-/// Fills the emulator's directory and opens the status pipe.
-fn lay_out(
-    directory: &Path,
-    config: &Config,
-    console: &Console,
-    image: &Path,
-    logs: &Logs,
-) -> io::Result<rustix::fd::OwnedFd> {
-    fs::write(directory.join(names::CONFIGURATION), bochsrc(config, &console.path))?;
+/// Fills the emulator's directory.
+fn lay_out(directory: &Path, bochsrc: String, image: &Path, logs: &Logs) -> io::Result<()> {
+    fs::write(directory.join(names::CONFIGURATION), bochsrc)?;
     fs::write(directory.join(names::COMMANDS), DEBUGGER_COMMANDS)?;
     std::os::unix::fs::symlink(image, directory.join(names::IMAGE))?;
     for (log, name) in [(&logs.emulator, names::EMULATOR_LOG), (&logs.kernel, names::KERNEL_LOG)] {
@@ -174,12 +175,7 @@ fn lay_out(
         fs::write(log, "")?;
         std::os::unix::fs::symlink(log, directory.join(name))?;
     }
-    let pipe = directory.join(names::STATUS);
-    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
-    // Open for both: the pipe then never shows an end of file, and Bochs's own
-    // opening does not wait.
-    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(&pipe, flags, Mode::empty())?)
+    Ok(())
 }
 
 /// Starts the supervisor's thread and, in it, the emulator.

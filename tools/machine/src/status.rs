@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use crate::counts::Counts;
+
 /// How a guest ended, as the number that becomes an exit status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outcome(pub u8);
@@ -72,6 +74,8 @@ pub enum GuestEvent {
     Report(String),
     /// A line for whoever debugs it.
     Debug(String),
+    /// Part of an answer to [`Keyboard::ask_counts`](crate::Keyboard::ask_counts).
+    Counts(Counts),
 }
 
 /// One line of the status channel.
@@ -149,6 +153,7 @@ impl Status {
             }
             ("guest", "report") => guest(GuestEvent::Report(text)),
             ("guest", "debug") => guest(GuestEvent::Debug(text)),
+            ("guest", event) => guest(GuestEvent::Counts(Counts::parse(event, &fields, &text)?)),
             _ => None,
         }
     }
@@ -172,6 +177,7 @@ impl fmt::Display for Status {
                 }
                 GuestEvent::Report(text) => write!(f, "{guest}: {text}"),
                 GuestEvent::Debug(text) => write!(f, "{guest}: debug: {text}"),
+                GuestEvent::Counts(counts) => write!(f, "{guest}: {counts:?}"),
             },
             Status::Unknown(line) => write!(f, "unknown status line: {line}"),
         }

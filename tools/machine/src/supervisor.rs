@@ -10,7 +10,7 @@ use std::{
     fmt,
     io::{self, PipeReader, PipeWriter, Read, Write},
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::AsFd,
         unix::process::{CommandExt, ExitStatusExt},
     },
     path::Path,
@@ -70,6 +70,7 @@ pub(crate) struct Inbox {
 #[derive(Default)]
 struct Wanted {
     keys: Vec<u8>,
+    requests: Vec<u8>,
     kill: bool,
 }
 
@@ -95,6 +96,12 @@ impl Inbox {
         if first {
             self.notify();
         }
+    }
+
+    /// Queues a request for the status domain.
+    pub fn ask(&self, request: u8) {
+        self.state().requests.push(request);
+        self.notify();
     }
 
     /// Asks for the emulator's end.
@@ -138,7 +145,7 @@ pub(crate) fn start(directory: &Path) -> io::Result<(Child, PipeReader)> {
 
 pub(crate) struct Supervisor<F> {
     pub console: Console,
-    pub status: OwnedFd,
+    pub status: Console,
     pub inbox: Arc<Inbox>,
     pub wake: PipeReader,
     pub on_event: F,
@@ -168,13 +175,15 @@ impl<F: FnMut(Event)> Supervisor<F> {
 
     fn serve(&mut self, output: &mut PipeReader, said: &mut VecDeque<u8>) -> io::Result<Stop> {
         let mut keys = VecDeque::new();
+        let mut requests = VecDeque::new();
+        let wants = |queue: &VecDeque<u8>| {
+            if queue.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT }
+        };
         loop {
-            let console_wants =
-                if keys.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
             let (console, status, printed, woken) = {
                 let mut fds = [
-                    PollFd::new(&self.console.near, console_wants),
-                    PollFd::new(&self.status, PollFlags::IN),
+                    PollFd::new(&self.console.near, wants(&keys)),
+                    PollFd::new(&self.status.near, wants(&requests)),
                     PollFd::new(output, PollFlags::IN),
                     PollFd::new(&self.wake, PollFlags::IN),
                 ];
@@ -199,9 +208,13 @@ impl<F: FnMut(Event)> Supervisor<F> {
                     return Ok(Stop::Killed);
                 }
                 keys.extend(wanted.keys);
+                requests.extend(wanted.requests);
             }
             if !keys.is_empty() {
-                self.write_keys(&mut keys)?;
+                write(&self.console.near, &mut keys)?;
+            }
+            if !requests.is_empty() {
+                write(&self.status.near, &mut requests)?;
             }
             if !printed.is_empty() {
                 let mut buffer = [0; 1024];
@@ -223,22 +236,23 @@ impl<F: FnMut(Event)> Supervisor<F> {
 
     fn read_status(&mut self) -> io::Result<()> {
         let (frames, on_event) = (&mut self.frames, &mut self.on_event);
-        read_all(&self.status, |bytes| {
+        read_all(&self.status.near, |bytes| {
             for text in frames.push(bytes) {
                 on_event(Event::Status(Status::parse(&text)));
             }
         })
     }
+}
 
-    fn write_keys(&self, keys: &mut VecDeque<u8>) -> io::Result<()> {
-        match rustix::io::write(&self.console.near, keys.make_contiguous()) {
-            Ok(count) => {
-                keys.drain(..count);
-                Ok(())
-            }
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
+/// Writes what a non-blocking channel takes.
+fn write(fd: impl AsFd, queue: &mut VecDeque<u8>) -> io::Result<()> {
+    match rustix::io::write(fd, queue.make_contiguous()) {
+        Ok(count) => {
+            queue.drain(..count);
+            Ok(())
         }
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -70,6 +70,11 @@ impl Session {
         self.keyboard.send(keys.as_bytes());
     }
 
+    /// Asks for every guest's counters.
+    pub fn ask_counts(&self) {
+        self.keyboard.ask_counts();
+    }
+
     /// Types a line.
     pub fn type_line(&self, line: &str) {
         self.type_text(&format!("{line}\r"));
@@ -79,12 +84,32 @@ impl Session {
     pub fn expect_status(
         &mut self,
         what: &str,
+        accept: impl FnMut(&Status) -> bool,
+        limit: Duration,
+    ) -> Status {
+        self.expect_status_from(0, what, accept, limit)
+    }
+
+    /// Waits for a status line that has not come yet.
+    pub fn expect_new_status(
+        &mut self,
+        what: &str,
+        accept: impl FnMut(&Status) -> bool,
+        limit: Duration,
+    ) -> Status {
+        self.expect_status_from(self.statuses.len(), what, accept, limit)
+    }
+
+    fn expect_status_from(
+        &mut self,
+        first: usize,
+        what: &str,
         mut accept: impl FnMut(&Status) -> bool,
         limit: Duration,
     ) -> Status {
         let until = Instant::now() + limit;
         loop {
-            if let Some(status) = self.statuses.iter().find(|status| accept(status)) {
+            if let Some(status) = self.statuses[first..].iter().find(|status| accept(status)) {
                 return status.clone();
             }
             self.advance(until, &format!("the status line {what}"));

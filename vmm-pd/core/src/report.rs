@@ -15,7 +15,7 @@ use crate::outcome::StopReason;
 use crate::types::Gva;
 use crate::vm::Vm;
 use crate::walk::{Access, AccessKind, Paging};
-use statistics::{Counter, Exit, Snapshot};
+use statistics::{Counter, Exit, Snapshot, reason_name};
 
 /// Bytes shown at RIP.
 const CODE_BYTES: u64 = 16;
@@ -148,15 +148,30 @@ fn code(
     writeln!(out)
 }
 
-fn counts(out: &mut impl Write, vm: &Vm, counted: &Snapshot) -> fmt::Result {
-    write!(out, "exits {} by reason", counted.total())?;
-    for (reason, count) in counted.by_reason() {
-        match reason {
-            Some(reason) => write!(out, " {reason}:{count}")?,
-            None => write!(out, " other:{count}")?,
+/// Writes how often the guest exited, by reason.
+///
+/// # Errors
+/// Only those of `out`.
+pub fn exits(out: &mut impl Write, counted: &Snapshot) -> fmt::Result {
+    write!(out, "exits {}", counted.total())?;
+    for (n, (reason, count)) in counted.by_reason().enumerate() {
+        // As many as a status line surely holds.
+        match n % 8 {
+            0 if n > 0 => write!(out, "\nexits, further: ")?,
+            0 => write!(out, ": ")?,
+            _ => write!(out, ", ")?,
+        }
+        match reason.map(|number| (number, reason_name(number))) {
+            Some((_, Some(name))) => write!(out, "{name} {count}")?,
+            Some((number, None)) => write!(out, "reason {number} {count}")?,
+            None => write!(out, "others {count}")?,
         }
     }
-    writeln!(out)?;
+    writeln!(out)
+}
+
+fn counts(out: &mut impl Write, vm: &Vm, counted: &Snapshot) -> fmt::Result {
+    exits(out, counted)?;
     writeln!(
         out,
         "interrupts {} notifications {} host NMIs {} restarts {}",

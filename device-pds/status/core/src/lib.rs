@@ -11,15 +11,21 @@
 //! frame of 80 bytes is on the wire, 7 ms, the domain spins. So it must not
 //! rank above those it serves: **give it the priority of a VMM**, and a guest
 //! that floods costs the others one more time slice in the round, no more.
+//! A byte [`REQUEST`] on the port's receiver asks for every client's counters:
+//! they are read from the page that its VMM writes (`lib/statistics`), so a VMM
+//! that is stuck or gone is shown too. The answer, some twenty frames a client,
+//! is in [`answer`]'s form.
+//!
 //! Clients take turns by the line, and one that floods waits on its own full
 //! queue.
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod answer;
 mod frame;
 mod line;
 mod status;
 
 pub use frame::{FRAME_MAX, Frame};
 pub use line::{CUT, LINE_MAX, Line};
-pub use status::{Status, StatusError};
+pub use status::{REQUEST, Status, StatusError};

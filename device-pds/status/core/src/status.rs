@@ -5,8 +5,10 @@ use core::fmt;
 use bulkhead_config::{CLIENTS_MAX, NAME_MAX};
 use heapless::{String, Vec};
 use sddf::serial::{Consumer, PeerError};
-use serial_driver_core::uart::{Ports, Uart};
+use serial_driver_core::uart::{IER, Ports, Received, Uart};
+use statistics::Reader;
 
+use crate::answer;
 use crate::frame::Frame;
 use crate::line::{Line, Pushed};
 
@@ -21,6 +23,13 @@ const BATCH: usize = 64;
 /// Batches taken in one turn: a client that never ends its line does not keep
 /// the turn.
 const BATCHES: u32 = 16;
+
+/// Asks for the clients' counters.
+pub const REQUEST: u8 = b'?';
+
+/// Bytes taken from the receiver at a time: whoever sends more gets one answer
+/// for all of them.
+const RECEIVED_MAX: u32 = 64;
 
 /// More clients than [`CLIENTS_MAX`], or a name that is none: the
 /// configuration is not this domain's.
@@ -37,6 +46,7 @@ impl fmt::Display for StatusError {
 struct Client {
     name: String<NAME_MAX>,
     queue: Option<Consumer>,
+    statistics: Option<Reader>,
     line: Line,
 }
 
@@ -105,8 +115,13 @@ impl<P: Ports> Status<P> {
     ///
     /// # Errors
     /// There are [`CLIENTS_MAX`] already.
-    pub fn add(&mut self, name: String<NAME_MAX>, queue: Consumer) -> Result<(), StatusError> {
-        let client = Client { name, queue: Some(queue), line: Line::default() };
+    pub fn add(
+        &mut self,
+        name: String<NAME_MAX>,
+        queue: Consumer,
+        statistics: Option<Reader>,
+    ) -> Result<(), StatusError> {
+        let client = Client { name, queue: Some(queue), statistics, line: Line::default() };
         self.clients.push(client).map_err(|_| StatusError)
     }
 
@@ -118,9 +133,10 @@ impl<P: Ports> Status<P> {
         &mut self,
         name: String<NAME_MAX>,
         why: PeerError,
+        statistics: Option<Reader>,
     ) -> Result<(), StatusError> {
         self.send(&closed(&name, why));
-        let client = Client { name, queue: None, line: Line::default() };
+        let client = Client { name, queue: None, statistics, line: Line::default() };
         self.clients.push(client).map_err(|_| StatusError)
     }
 
@@ -133,6 +149,38 @@ impl<P: Ports> Status<P> {
             again = false;
             for number in 0..self.clients.len() {
                 again |= self.serve_one(number, &mut notify);
+            }
+        }
+    }
+
+    /// Lets the port interrupt when a byte arrives.
+    pub fn listen(&mut self) {
+        self.uart.set_interrupts(IER::DATA_READY);
+    }
+
+    /// The port interrupted: takes what arrived and answers a request in it.
+    /// `now` reads the clock.
+    pub fn interrupted(&mut self, now: impl Fn() -> u64) {
+        let mut requested = false;
+        for _ in 0..RECEIVED_MAX {
+            match self.uart.receive() {
+                Received::Byte(byte) => requested |= byte == REQUEST,
+                Received::Break => {}
+                Received::Nothing => break,
+            }
+        }
+        // What is still there, or came meanwhile, must interrupt again.
+        self.uart.renew_edge();
+        if !requested {
+            return;
+        }
+        for number in 0..self.clients.len() {
+            let Some(client) = self.clients.get(number) else { return };
+            let Some(reader) = &client.statistics else { continue };
+            let (name, read) = (client.name.clone(), reader.read());
+            match read {
+                Ok(snapshot) => answer::frames(&name, &snapshot, now(), |frame| self.send(frame)),
+                Err(e) => self.send(&Frame::new(format_args!("guest {name} counted : {e}"))),
             }
         }
     }

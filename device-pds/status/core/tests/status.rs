@@ -1,13 +1,15 @@
 //! Clients at one end, the bytes on the wire at the other.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use proptest::prelude::*;
 use sddf::serial::{Consumer, Producer, Shared};
 use serial_driver_core::uart::{Ports, Register, Uart};
 use shmem::{ReadWrite, Region};
-use status_core::{FRAME_MAX, LINE_MAX, Status};
+use statistics::{Counter, Exit, Reader, Recorder};
+use status_core::{FRAME_MAX, LINE_MAX, REQUEST, Status};
 
 /// A port that takes sixteen bytes, and is ready again after some polls.
 #[derive(Default)]
@@ -18,6 +20,9 @@ struct Port {
     batch: usize,
     stuck: bool,
     accesses: u64,
+    typed: VecDeque<u8>,
+    interrupts: u8,
+    enabled: Vec<u8>,
 }
 
 #[derive(Clone, Default)]
@@ -32,12 +37,14 @@ impl Ports for Wire {
             Register::InterruptIdentification => 0xc1,
             Register::LineStatus => {
                 port.polls += 1;
+                let ready = u8::from(!port.typed.is_empty());
                 if port.stuck || !port.polls.is_multiple_of(3) {
-                    return 0;
+                    return ready;
                 }
                 port.batch = 0;
-                0x60
+                0x60 | ready
             }
+            Register::Data => port.typed.pop_front().unwrap_or(0),
             _ => 0,
         }
     }
@@ -46,6 +53,10 @@ impl Ports for Wire {
         let mut port = self.0.borrow_mut();
         match register {
             Register::Scratch => port.scratch = value,
+            Register::InterruptEnable => {
+                port.interrupts = value;
+                port.enabled.push(value);
+            }
             Register::Data if value != 1 || !port.sent.is_empty() => {
                 port.batch += 1;
                 assert!(port.batch <= 16, "the FIFO overruns");
@@ -60,22 +71,27 @@ struct World {
     wire: Wire,
     status: Status<Wire>,
     clients: Vec<(Producer, Region<ReadWrite>)>,
+    pages: Vec<Region<ReadWrite>>,
 }
 
 impl World {
     fn new(names: &[&str], capacity: usize) -> Self {
         let wire = Wire::default();
         let mut status = Status::new(Uart::start(wire.clone()).unwrap());
+        let pages: Vec<_> = names.iter().map(|_| Region::host(4096)).collect();
         let clients = names
             .iter()
-            .map(|name| {
+            .zip(&pages)
+            .map(|(name, page)| {
+                let reader = Reader::new(&page.read_only()).unwrap();
                 let (header, data) = (Region::host(4096), Region::host(capacity));
                 let consumer = Consumer::attach(Shared::new(&header, data.read_only()).unwrap());
-                status.add((*name).try_into().unwrap(), consumer.unwrap()).unwrap();
+                status.add((*name).try_into().unwrap(), consumer.unwrap(), Some(reader)).unwrap();
                 (Producer::attach(Shared::new(&header, data).unwrap()).unwrap(), header)
             })
             .collect();
-        World { wire, status, clients }
+        status.listen();
+        World { wire, status, clients, pages }
     }
 
     fn say(&mut self, client: usize, bytes: &[u8]) -> usize {
@@ -86,6 +102,12 @@ impl World {
         let mut notified = vec![];
         self.status.serve(|client| notified.push(client));
         notified
+    }
+
+    /// Bytes arrive at the port; time is 5000.
+    fn request(&mut self, bytes: &[u8]) {
+        self.wire.0.borrow_mut().typed.extend(bytes);
+        self.status.interrupted(|| 5000);
     }
 
     fn frames(&self) -> Vec<String> {
@@ -197,6 +219,61 @@ fn a_port_that_is_stuck_costs_bounded_time_and_the_loss_is_told() {
     let frames = world.frames();
     assert!(frames[0].starts_with("pd status report : 50"), "{frames:?}");
     assert_eq!(frames.last().unwrap(), "guest a seen");
+}
+
+#[test]
+fn a_request_is_answered_with_every_client_s_counters() {
+    let mut world = World::new(&["a", "b"], 256);
+    let recorder = Recorder::new(&world.pages[0], 1000).unwrap();
+    recorder.set(Counter::Since, 0x1000);
+    recorder.set(Counter::EnteredAt, 0);
+    recorder.set(Counter::ReturnedAt, 0);
+    for n in 0..10 {
+        recorder.record(Exit {
+            reason: 10,
+            rip: 0x20_0000 + n,
+            qualification: 3,
+            guest_physical: 4,
+        });
+    }
+    recorder.record(Exit { reason: 90, rip: 1, ..Exit::default() });
+    world.request(&[REQUEST]);
+    let frames = world.frames();
+    assert_eq!(frames[0], "guest a counts c1=b c2=b c3=1000 r10=a r80=1");
+    assert_eq!(frames[1], "guest a exit number=10 reason=90 rip=1 qual=0 gpa=0");
+    assert_eq!(frames[2], "guest a exit number=9 reason=10 rip=200009 qual=3 gpa=4");
+    assert_eq!(frames[8], "guest a exit number=3 reason=10 rip=200003 qual=3 gpa=4");
+    assert_eq!(frames[9], "guest a counted now=1388 torn=0");
+    assert_eq!(frames[10..], ["guest b counted : the VMM has not started counting"]);
+}
+
+#[test]
+fn a_flood_of_requests_gets_one_answer_an_interrupt_and_noise_none() {
+    let mut world = World::new(&["a"], 256);
+    world.request(&[0, 0xff, b'x', 2, 3]);
+    assert_eq!(world.frames(), [""; 0]);
+    world.request(&[REQUEST; 1000]);
+    assert_eq!(world.frames().len(), 1);
+    // What was left interrupts again.
+    let port = world.wire.0.borrow();
+    assert_eq!(port.typed.len(), 1000 - 64);
+    assert_eq!((port.enabled.ends_with(&[0, 1]), port.interrupts), (true, 1));
+}
+
+#[test]
+fn a_page_full_of_lies_is_shown_in_whole_frames() {
+    let mut world = World::new(&["liar"], 256);
+    world.pages[0].fill(0, 4096, 0xff).unwrap();
+    world.pages[0].write_u64(0, 0x4248_5354_0000_0001).unwrap();
+    world.request(&[REQUEST]);
+    let frames = world.frames();
+    assert!(frames.iter().all(|frame| frame.len() <= "guest liar ".len() + LINE_MAX));
+    assert_eq!(frames.iter().filter(|f| f.contains(" exit number=")).count(), 8);
+    assert_eq!(
+        frames.iter().map(|f| f.matches("=ffffffffffffffff").count()).sum::<usize>(),
+        17 + 81 + 3 * 8
+    );
+    assert!(frames.last().unwrap().starts_with("guest liar counted now=1388 torn="));
 }
 
 proptest! {

@@ -62,7 +62,7 @@ impl Guests {
                     GuestEvent::Stopped { outcome, reason } => {
                         guest.end = Some(End { outcome: *outcome, reason: reason.clone(), after });
                     }
-                    GuestEvent::Report(_) | GuestEvent::Debug(_) => {}
+                    GuestEvent::Report(_) | GuestEvent::Debug(_) | GuestEvent::Counts(_) => {}
                 }
             }
             // A VMM that faults cannot report its guest's end; the monitor does

@@ -13,6 +13,8 @@ pub enum Action {
     Send(Vec<u8>),
     /// Leave.
     Leave,
+    /// Show the guests' counters.
+    Statistics,
     /// Show the commands.
     Help,
     /// Send keys to this guest from now on, counted from 0.
@@ -48,6 +50,7 @@ impl Keys {
                     continue;
                 }
                 b'x' | b'X' => Action::Leave,
+                b'i' | b'I' => Action::Statistics,
                 b'1'..=b'8' => Action::Select(byte - b'1'),
                 _ => Action::Help,
             };
@@ -83,6 +86,7 @@ mod tests {
         let mut keys = Keys::default();
         assert_eq!(keys.push(b"a\x01"), [send(b"a")]);
         assert_eq!(keys.push(b"xb"), [Action::Leave, send(b"b")]);
+        assert_eq!(keys.push(b"\x01i"), [Action::Statistics]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod console;
 mod guests;
 mod keys;
+mod statistics;
 mod terminal;
 
 use std::{
@@ -26,6 +27,7 @@ use self::{
     console::Console,
     guests::Guests,
     keys::{Action, Keys},
+    statistics::Statistics,
     terminal::RawMode,
 };
 use crate::{
@@ -46,6 +48,8 @@ pub struct Session {
     pub timeout: Option<Duration>,
     /// Write a transcript here.
     pub transcript: Option<File>,
+    /// Show the guests' counters when it ends.
+    pub statistics: bool,
 }
 
 /// Everything that can happen.
@@ -83,6 +87,10 @@ const SETTLE_QUIET: Duration = Duration::from_millis(400);
 /// ...but no longer than this in all.
 const SETTLE_MAX: Duration = Duration::from_secs(5);
 
+/// How long the status domain has to answer at the end of a run. It takes a
+/// second of the machine's time for eight guests.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
+
 /// Runs it; returns the command's exit status.
 pub fn run(session: Session) -> Result<u8> {
     let (sender, inputs) = mpsc::channel();
@@ -102,8 +110,16 @@ pub fn run(session: Session) -> Result<u8> {
         keyboard: machine.keyboard(),
         keys: raw.is_some().then(Keys::default),
         held: session.wait_for_ready.then(Vec::new),
+        statistics: Statistics::default(),
+        answered: 0,
     };
-    let outcome = live.greet().and_then(|()| live.serve(&inputs, session.timeout));
+    let outcome = live.greet().and_then(|()| {
+        let end = live.serve(&inputs, session.timeout)?;
+        if session.statistics && matches!(end, End::Guests | End::Left | End::Timeout(_)) {
+            live.last_statistics(&inputs)?;
+        }
+        Ok(end)
+    });
     let end = match outcome {
         Ok(end) => end,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => End::Closed,
@@ -163,6 +179,9 @@ struct Live {
     keys: Option<Keys>,
     /// Keys from before the system was ready.
     held: Option<Vec<u8>>,
+    statistics: Statistics,
+    /// Guests whose counters were shown.
+    answered: usize,
 }
 
 impl Live {
@@ -212,10 +231,41 @@ impl Live {
         }
     }
 
+    /// Asks once more and waits until each guest's counters are shown.
+    fn last_statistics(&mut self, inputs: &Receiver<Input>) -> io::Result<()> {
+        let until = Instant::now() + ANSWER_MAX;
+        let guests = self.guests.names().count();
+        self.answered = 0;
+        self.keyboard.ask_counts();
+        while self.answered < guests {
+            match inputs.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Input::Machine(event)) => {
+                    if self.machine(event)?.is_some() {
+                        return Ok(());
+                    }
+                }
+                Ok(Input::Keys(_)) => {}
+                Ok(Input::Signal(_)) => return Ok(()),
+                Err(_) => {
+                    let text = "the status domain did not answer: no statistics";
+                    return self.console.message(&format!("{CAUTION}{text}{CAUTION:#}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn machine(&mut self, event: Event) -> io::Result<Option<End>> {
         match event {
             Event::Console(bytes) => {
                 self.console.guest(&bytes)?;
+                Ok(None)
+            }
+            Event::Status(Status::Guest { guest, event: GuestEvent::Counts(line) }) => {
+                if let Some(table) = self.statistics.take(&guest, &line) {
+                    self.answered += 1;
+                    self.console.message(&table)?;
+                }
                 Ok(None)
             }
             Event::Status(status) => {
@@ -248,6 +298,7 @@ impl Live {
             match action {
                 Action::Send(bytes) => self.type_through(&bytes),
                 Action::Leave => return Ok(Some(End::Left)),
+                Action::Statistics => self.keyboard.ask_counts(),
                 Action::Help => self.help()?,
                 Action::Select(client) => self.select(client)?,
             }
@@ -284,6 +335,7 @@ impl Live {
     fn help(&mut self) -> io::Result<()> {
         let mut text = String::from(
             "Ctrl-A x       leave; the machine stops at once\n\
+             Ctrl-A i       show what guests did and what it cost\n\
              Ctrl-A Ctrl-A  send Ctrl-A to the guest\n\
              Ctrl-A ?       show this",
         );
@@ -371,6 +423,8 @@ fn describe(status: &Status) -> String {
                 }
                 GuestEvent::Report(text) => format!("  {name} {text}"),
                 GuestEvent::Debug(text) => format!("  {FAINT}{name} debug: {text}{FAINT:#}"),
+                // Shown as a table when they are complete.
+                GuestEvent::Counts(_) => String::new(),
             }
         }
         Status::Unknown(line) => format!("{CAUTION}unknown status line{CAUTION:#}: {line}"),

@@ -25,7 +25,7 @@ fn a_report_says_why_where_and_what_came_before() {
         "exit 9 rip 0000000000001002 qual c0000028",
         "r13 123456789abcdef0",
         "cs   0010 base 0000000000000000 limit ffffffff rights 0a09b",
-        "exits 2 by reason 9:1 10:1",
+        "exits 2: task switch 1, CPUID 1",
         "before 10 rip 0000000000001000",
         "restarts 0",
     ] {
