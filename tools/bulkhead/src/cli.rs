@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 
 use bulkhead_machine::{MEMORY_MAX, Mebibytes};
 use clap::{Args, Parser, Subcommand, ValueHint, builder::Styles};
@@ -55,6 +55,13 @@ pub enum Command {
     /// Boots several systems on the emulated PC, where a tick is an emulated instruction: two runs
     /// of the same sources give the same figures, whatever the host does meanwhile.
     Bench(BenchArgs),
+    /// Feed hostile input to everything that reads any; `fuzz --help` shows how
+    #[command(disable_help_flag = true)]
+    Fuzz {
+        /// Targets and options of the fuzzer
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Explain what is wrong in a system description
     ///
     /// Exit status 1 if anything is. Programs and images that are not built yet are not needed.

@@ -12,6 +12,7 @@ mod cli;
 mod commands;
 mod docs;
 mod exit;
+mod fuzz;
 mod run;
 mod setup;
 mod steps;
@@ -46,6 +47,7 @@ fn dispatch(command: Command, steps: &Steps) -> Result<u8> {
         Command::Run(args) => commands::run(args, steps),
         Command::Test(args) => test::test(&args, steps),
         Command::Bench(args) => bench::bench(&args, steps),
+        Command::Fuzz { arguments } => fuzz::fuzz(&arguments, steps),
         Command::Check { file } => commands::check(&file),
         Command::Build(args) => commands::build(args, steps),
         Command::Boot { image, memory, console, no_install } => {

@@ -4,7 +4,7 @@
 
 use crate::types::{Ticks, Vector};
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 /// General-purpose registers, in the order of their encoding in ModR/M with

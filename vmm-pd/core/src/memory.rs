@@ -65,10 +65,10 @@ pub trait GuestMemory {
 }
 
 /// RAM in a vector, for host tests.
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub struct TestMemory(pub std::vec::Vec<u8>);
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 impl TestMemory {
     /// Zeroed RAM of `size` bytes from guest-physical zero.
     pub fn new(size: usize) -> Self {
@@ -84,7 +84,7 @@ impl TestMemory {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 impl GuestMemory for TestMemory {
     fn read(&self, gpa: Gpa, into: &mut [u8]) -> Result<(), NotRam> {
         into.copy_from_slice(&self.0[self.range(gpa, into.len())?]);

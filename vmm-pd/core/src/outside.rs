@@ -19,5 +19,5 @@ pub trait Outside {
     fn debug_write(&mut self, byte: u8);
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;

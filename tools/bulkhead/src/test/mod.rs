@@ -19,7 +19,7 @@ use miette::{IntoDiagnostic, Result, WrapErr};
 use self::report::{Counts, News, Reader};
 use crate::{
     cli::TestArgs,
-    docs, setup,
+    docs, fuzz, setup,
     steps::Steps,
     ui::{self, BAD, CAUTION, FAINT, GOOD, HEADING, cell},
 };
@@ -55,6 +55,9 @@ pub fn test(args: &TestArgs, steps: &Steps) -> Result<u8> {
         parts.push(generated(&workspace, steps)?);
     }
     parts.push(cargo_test(&workspace, steps, "host tests", &host_selection(&workspace)?, filter)?);
+    if filter.is_none() {
+        parts.push(fuzzing(&workspace, steps)?);
+    }
     let system = ["-p", SYSTEM_TESTS].map(String::from);
     parts.push(cargo_test(&workspace, steps, "system tests", &system, filter)?);
     Ok(conclude(&parts))
@@ -149,6 +152,17 @@ fn lint(
         Verdict::Failed(None)
     };
     Ok(Part { name, verdict, took: since.elapsed() })
+}
+
+/// Every fuzz target over its kept corpus and a fixed number of made inputs.
+fn fuzzing(workspace: &Workspace, steps: &Steps) -> Result<Part> {
+    let since = Instant::now();
+    let (holds, lines) = fuzz::test(workspace, steps)?;
+    for line in lines.lines() {
+        steps.note(&format!("  {line}"));
+    }
+    let verdict = if holds { Verdict::Passed(None) } else { Verdict::Failed(None) };
+    Ok(Part { name: "fuzzing", verdict, took: since.elapsed() })
 }
 
 fn component(subcommand: &str) -> &str {

@@ -12,8 +12,8 @@ mod family;
 mod prefixes;
 mod short;
 
-#[cfg(test)]
-mod oracle;
+#[cfg(any(test, feature = "testing"))]
+pub mod oracle;
 #[cfg(test)]
 mod tests;
 

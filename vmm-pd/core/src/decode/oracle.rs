@@ -1,6 +1,9 @@
 //! Another decoder's opinion, in our types: `iced-x86`, which shares nothing
 //! with the one that the VMM uses.
 
+use std::format;
+use std::string::String;
+
 use iced_x86::{
     Code, ConditionCode, Decoder, DecoderError, DecoderOptions, Instruction as Iced, Mnemonic,
     OpKind, Register as IcedRegister,
@@ -8,13 +11,13 @@ use iced_x86::{
 
 use super::{
     Base, Binary, Bit, CodeSize, Condition, Instruction, Memory, Operation, Place, Register,
-    Repeat, Shift, Source, StringKind, StringOperation, Unary,
+    Repeat, Shift, Source, StringKind, StringOperation, Unary, decode,
 };
 use crate::cpu::{Gpr, SegmentRegister};
 use crate::types::Width;
 
 /// What `iced-x86` says of the instruction at the start of `bytes`.
-pub(super) enum Opinion {
+enum Opinion {
     /// Not an instruction.
     Invalid,
     /// Longer than the bytes.
@@ -27,7 +30,7 @@ pub(super) enum Opinion {
     Known { instruction: Instruction, memory: bool },
 }
 
-pub(super) fn opinion(bytes: &[u8], code: CodeSize) -> Opinion {
+fn opinion(bytes: &[u8], code: CodeSize) -> Opinion {
     let bits = match code {
         CodeSize::Bits16 => 16,
         CodeSize::Bits32 => 32,
@@ -364,5 +367,103 @@ fn operation(iced: &Iced, code: CodeSize) -> Option<Operation> {
                 }
             }
         }
+    }
+}
+
+/// Equal operations may hold constants of different sign extension; only the
+/// bits within the operation's width mean anything.
+fn normal(instruction: Instruction) -> Instruction {
+    let memory = |memory: Memory| Memory {
+        displacement: memory.displacement & memory.address.mask(),
+        ..memory
+    };
+    let place = |p| match p {
+        Place::Memory(m) => Place::Memory(memory(m)),
+        register @ Place::Register(_) => register,
+    };
+    let source = |s, width: Width| match s {
+        Source::Immediate(value) => Source::Immediate(value & width.mask()),
+        Source::Place(p) => Source::Place(place(p)),
+    };
+    let operation = match instruction.operation {
+        Operation::Move { width, destination, source: s } => {
+            Operation::Move { width, destination: place(destination), source: source(s, width) }
+        }
+        Operation::Extend { from, to, signed, destination, source } => {
+            Operation::Extend { from, to, signed, destination, source: place(source) }
+        }
+        Operation::MoveSwapped { width, destination, source } => {
+            Operation::MoveSwapped { width, destination: place(destination), source: place(source) }
+        }
+        Operation::StoreSelector { width, destination, source } => {
+            Operation::StoreSelector { width, destination: place(destination), source }
+        }
+        Operation::LoadSelector { destination, source } => {
+            Operation::LoadSelector { destination, source: place(source) }
+        }
+        Operation::Binary { kind, width, destination, source: s } => Operation::Binary {
+            kind,
+            width,
+            destination: place(destination),
+            source: source(s, width),
+        },
+        Operation::Unary { kind, width, place: p } => {
+            Operation::Unary { kind, width, place: place(p) }
+        }
+        Operation::Shift { kind, width, place: p, count } => {
+            Operation::Shift { kind, width, place: place(p), count: source(count, Width::Byte) }
+        }
+        Operation::Bit { kind, width, place: p, index } => {
+            Operation::Bit { kind, width, place: place(p), index: source(index, Width::Byte) }
+        }
+        Operation::Exchange { width, place: p, register } => {
+            Operation::Exchange { width, place: place(p), register }
+        }
+        Operation::CompareExchange { width, place: p, register } => {
+            Operation::CompareExchange { width, place: place(p), register }
+        }
+        Operation::CompareExchangePair { memory: m } => {
+            Operation::CompareExchangePair { memory: memory(m) }
+        }
+        Operation::ExchangeAdd { width, place: p, register } => {
+            Operation::ExchangeAdd { width, place: place(p), register }
+        }
+        Operation::Push { width, source: s } => Operation::Push { width, source: source(s, width) },
+        Operation::Pop { width, destination } => {
+            Operation::Pop { width, destination: place(destination) }
+        }
+        Operation::SetCondition { condition, destination } => {
+            Operation::SetCondition { condition, destination: place(destination) }
+        }
+        Operation::MoveCondition { condition, width, destination, source } => {
+            Operation::MoveCondition { condition, width, destination, source: place(source) }
+        }
+        same @ (Operation::String(_) | Operation::Hint) => same,
+    };
+    Instruction { operation, length: instruction.length }
+}
+
+/// What the two decoders disagree about, if they do. Ours may know fewer
+/// instructions, but must know every one of its own kinds that touches memory.
+pub fn disagreement(bytes: &[u8], code: CodeSize) -> Option<String> {
+    let ours = decode(bytes, code);
+    match (ours, opinion(bytes, code)) {
+        (
+            Ok(ours),
+            Opinion::Known { instruction: Instruction { length, .. }, memory: false }
+            | Opinion::Hint { length },
+        ) => (ours.length != length)
+            .then(|| format!("{bytes:02x?} {code:?}: {ours:?}, not {length}")),
+        (Ok(ours), Opinion::Known { instruction, memory: true }) => {
+            let (ours, theirs) = (normal(ours), normal(instruction));
+            (ours != theirs).then(|| format!("{bytes:02x?} {code:?}: {ours:?}, not {theirs:?}"))
+        }
+        (Err(e), Opinion::Known { instruction, memory: true }) => {
+            Some(format!("{bytes:02x?} {code:?}: {e}, not {instruction:?}"))
+        }
+        (Ok(ours), Opinion::Other { memory: true } | Opinion::Incomplete) => {
+            Some(format!("{bytes:02x?} {code:?}: {ours:?}, not something else"))
+        }
+        _ => None,
     }
 }

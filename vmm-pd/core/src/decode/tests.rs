@@ -1,112 +1,13 @@
 //! Encodings and their meaning: a table, and the oracle over everything else.
 
-use std::format;
-use std::string::String;
 use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::oracle::{Opinion, opinion};
+use super::oracle::disagreement;
 use super::*;
 
 const SIZES: [CodeSize; 3] = [CodeSize::Bits16, CodeSize::Bits32, CodeSize::Bits64];
-
-/// Equal operations may hold constants of different sign extension; only the
-/// bits within the operation's width mean anything.
-fn normal(instruction: Instruction) -> Instruction {
-    let memory = |memory: Memory| Memory {
-        displacement: memory.displacement & memory.address.mask(),
-        ..memory
-    };
-    let place = |p| match p {
-        Place::Memory(m) => Place::Memory(memory(m)),
-        register @ Place::Register(_) => register,
-    };
-    let source = |s, width: Width| match s {
-        Source::Immediate(value) => Source::Immediate(value & width.mask()),
-        Source::Place(p) => Source::Place(place(p)),
-    };
-    let operation = match instruction.operation {
-        Operation::Move { width, destination, source: s } => {
-            Operation::Move { width, destination: place(destination), source: source(s, width) }
-        }
-        Operation::Extend { from, to, signed, destination, source } => {
-            Operation::Extend { from, to, signed, destination, source: place(source) }
-        }
-        Operation::MoveSwapped { width, destination, source } => {
-            Operation::MoveSwapped { width, destination: place(destination), source: place(source) }
-        }
-        Operation::StoreSelector { width, destination, source } => {
-            Operation::StoreSelector { width, destination: place(destination), source }
-        }
-        Operation::LoadSelector { destination, source } => {
-            Operation::LoadSelector { destination, source: place(source) }
-        }
-        Operation::Binary { kind, width, destination, source: s } => Operation::Binary {
-            kind,
-            width,
-            destination: place(destination),
-            source: source(s, width),
-        },
-        Operation::Unary { kind, width, place: p } => {
-            Operation::Unary { kind, width, place: place(p) }
-        }
-        Operation::Shift { kind, width, place: p, count } => {
-            Operation::Shift { kind, width, place: place(p), count: source(count, Width::Byte) }
-        }
-        Operation::Bit { kind, width, place: p, index } => {
-            Operation::Bit { kind, width, place: place(p), index: source(index, Width::Byte) }
-        }
-        Operation::Exchange { width, place: p, register } => {
-            Operation::Exchange { width, place: place(p), register }
-        }
-        Operation::CompareExchange { width, place: p, register } => {
-            Operation::CompareExchange { width, place: place(p), register }
-        }
-        Operation::CompareExchangePair { memory: m } => {
-            Operation::CompareExchangePair { memory: memory(m) }
-        }
-        Operation::ExchangeAdd { width, place: p, register } => {
-            Operation::ExchangeAdd { width, place: place(p), register }
-        }
-        Operation::Push { width, source: s } => Operation::Push { width, source: source(s, width) },
-        Operation::Pop { width, destination } => {
-            Operation::Pop { width, destination: place(destination) }
-        }
-        Operation::SetCondition { condition, destination } => {
-            Operation::SetCondition { condition, destination: place(destination) }
-        }
-        Operation::MoveCondition { condition, width, destination, source } => {
-            Operation::MoveCondition { condition, width, destination, source: place(source) }
-        }
-        same @ (Operation::String(_) | Operation::Hint) => same,
-    };
-    Instruction { operation, length: instruction.length }
-}
-
-/// What the two decoders disagree about.
-fn disagreement(bytes: &[u8], code: CodeSize) -> Option<String> {
-    let ours = decode(bytes, code);
-    match (ours, opinion(bytes, code)) {
-        (
-            Ok(ours),
-            Opinion::Known { instruction: Instruction { length, .. }, memory: false }
-            | Opinion::Hint { length },
-        ) => (ours.length != length)
-            .then(|| format!("{bytes:02x?} {code:?}: {ours:?}, not {length}")),
-        (Ok(ours), Opinion::Known { instruction, memory: true }) => {
-            let (ours, theirs) = (normal(ours), normal(instruction));
-            (ours != theirs).then(|| format!("{bytes:02x?} {code:?}: {ours:?}, not {theirs:?}"))
-        }
-        (Err(e), Opinion::Known { instruction, memory: true }) => {
-            Some(format!("{bytes:02x?} {code:?}: {e}, not {instruction:?}"))
-        }
-        (Ok(ours), Opinion::Other { memory: true } | Opinion::Incomplete) => {
-            Some(format!("{bytes:02x?} {code:?}: {ours:?}, not something else"))
-        }
-        _ => None,
-    }
-}
 
 fn every_opcode(code: CodeSize, prefixes: &[u8]) {
     let mut bytes = Vec::new();

@@ -114,6 +114,7 @@ impl AcpiPm {
     pub fn rtc_line(&mut self, level: bool) {
         if level && !self.state.rtc_line {
             self.state.status |= Pm1Status::RTC.bits();
+            self.plan();
         }
         self.state.rtc_line = level;
     }

@@ -157,6 +157,17 @@ fn fast_reset_wants_its_bit_to_rise_and_a20_is_kept() {
 }
 
 #[test]
+fn an_event_of_the_clock_ends_the_wait_for_the_timer() {
+    let mut pm = pm(TimerWidth::Bits24);
+    let enable = (Pm1Enable::TMR | Pm1Enable::RTC).bits();
+    write_word(&mut pm, Register::Event, 2, enable, 0);
+    assert!(pm.deadline().is_some());
+    pm.rtc_line(true);
+    assert!(pm.sci());
+    assert_eq!(pm.deadline(), None, "the line is high already");
+}
+
+#[test]
 fn no_general_purpose_event_exists() {
     let mut pm = pm(TimerWidth::Bits32);
     for byte in 0..4 {

@@ -28,6 +28,8 @@ pub struct DateTime {
 const ERA_DAYS: u64 = 146_097;
 /// Days from 0000-03-01 to 1970-01-01.
 const EPOCH_DAYS: u64 = 719_468;
+/// Seconds from 1970 to 10000, when the clock starts over.
+const LIMIT: u64 = 2_932_897 * DAY_SECONDS;
 
 impl DateTime {
     /// Seconds since 1970-01-01T00:00:00; earlier times give zero.
@@ -49,8 +51,6 @@ impl DateTime {
     /// The time so many seconds after 1970-01-01T00:00:00, in the years up to
     /// 9999, after which the clock starts over at year 1970.
     pub fn from_epoch(seconds: u64) -> Self {
-        /// Seconds from 1970 to 10000.
-        const LIMIT: u64 = 2_932_897 * DAY_SECONDS;
         let seconds = seconds % LIMIT;
         let (days, of_day) = (seconds / DAY_SECONDS + EPOCH_DAYS, seconds % DAY_SECONDS);
         let (era, day_of_era) = (days / ERA_DAYS, days % ERA_DAYS);
@@ -73,10 +73,11 @@ impl DateTime {
     }
 }
 
-/// Day of the week of a time since 1970, 1 is Sunday.
+/// Day of the week of a time since 1970, 1 is Sunday: that of the date which
+/// [`DateTime::from_epoch`] gives.
 pub fn weekday(seconds: u64) -> u8 {
     // 1970-01-01 was a Thursday, the fifth day.
-    ((seconds / DAY_SECONDS + 4) % 7 + 1) as u8
+    ((seconds % LIMIT / DAY_SECONDS + 4) % 7 + 1) as u8
 }
 
 #[cfg(test)]
@@ -104,6 +105,14 @@ mod tests {
             assert_eq!(DateTime::from_epoch(seconds), time, "{seconds}");
             assert_eq!(time.to_epoch(), seconds);
             assert_eq!(weekday(seconds), day, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_starts_over_shows_the_weekday_of_its_date() {
+        for seconds in [LIMIT, LIMIT + 3 * DAY_SECONDS, 5 * LIMIT] {
+            let shown = DateTime::from_epoch(seconds).to_epoch();
+            assert_eq!(weekday(seconds), weekday(shown), "{seconds}");
         }
     }
 

@@ -1,0 +1,45 @@
+//! Every target.
+
+mod decode;
+mod devices;
+mod exit;
+mod input;
+mod walk;
+
+use crate::Target;
+
+/// All, in the order in which they are shown.
+pub static ALL: &[Target] = &[
+    exit::TARGET,
+    decode::TARGET,
+    decode::SHORT,
+    walk::TARGET,
+    devices::uart::TARGET,
+    devices::pit::TARGET,
+    devices::rtc::TARGET,
+    devices::acpi_pm::TARGET,
+    devices::i8042::TARGET,
+    devices::interrupts::TARGET,
+];
+
+/// The target of that name.
+pub fn named(name: &str) -> Option<&'static Target> {
+    ALL.iter().find(|target| target.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_can_be_names_of_folders() {
+        let names: BTreeSet<_> = ALL.iter().map(|target| target.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        let plain = |name: &&str| {
+            name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        assert!(names.iter().all(plain), "{names:?}");
+    }
+}
