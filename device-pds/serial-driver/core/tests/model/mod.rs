@@ -8,7 +8,9 @@ use std::rc::Rc;
 use serial_driver_core::uart::{IER, LSR, Ports, Register};
 
 const FIFO: usize = 16;
-const TRIGGER: usize = 8;
+
+/// Ticks of Bochs's receiver time-out.
+const TIMEOUT: u32 = 3;
 
 #[derive(Debug, Default)]
 pub struct Slow {
@@ -35,16 +37,38 @@ pub struct Slow {
     /// Enabling the "transmitter empty" interrupt with an empty transmitter
     /// does not raise it, as on some chips.
     pub quirk: bool,
+    /// Two errors of Bochs's. Reading the identification clears "transmitter
+    /// empty" whatever it reports. A receiver time-out that a byte above the
+    /// trigger level began strikes even if all bytes are read by then, and the
+    /// line status then speaks of a byte that is not there.
+    pub bochs: bool,
+    fifo_control: u8,
+    /// Bochs's time-out, if it runs.
+    countdown: Option<u32>,
+    /// What Bochs's line status says of the receiver.
+    ready: bool,
 }
 
 impl Slow {
+    fn trigger(&self) -> usize {
+        [1, 4, 8, 14][usize::from(self.fifo_control >> 6)]
+    }
+
+    fn triggered(&self) -> bool {
+        if self.bochs { self.ready } else { self.received.len() >= self.trigger() }
+    }
+
     fn pending(&self) -> u8 {
         let enabled = IER::from_bits_retain(self.interrupts);
         if self.overrun && enabled.contains(IER::RECEIVER_LINE_STATUS) {
             0b0110
-        } else if self.received.len() >= TRIGGER && enabled.contains(IER::DATA_READY) {
+        } else if self.triggered() && enabled.contains(IER::DATA_READY) {
             0b0100
-        } else if self.timeout && !self.received.is_empty() && enabled.contains(IER::DATA_READY) {
+        } else if self.timeout
+            && !self.bochs
+            && !self.received.is_empty()
+            && enabled.contains(IER::DATA_READY)
+        {
             0b1100
         } else if self.emptied && enabled.contains(IER::THR_EMPTY) {
             0b0010
@@ -70,6 +94,11 @@ impl Slow {
             }
         }
         self.timeout = true;
+        self.countdown = self.countdown.map(|ticks| ticks - 1);
+        if self.countdown == Some(0) {
+            self.countdown = None;
+            self.ready = true;
+        }
         self.settle();
     }
 
@@ -80,6 +109,12 @@ impl Slow {
         } else {
             self.received.push_back(byte);
             self.timeout = false;
+            if self.trigger() == 1 || self.received.len() == self.trigger() {
+                self.ready = true;
+                self.countdown = None;
+            } else {
+                self.countdown = Some(TIMEOUT);
+            }
         }
         self.settle();
     }
@@ -106,12 +141,14 @@ impl Ports for Shared {
         let value = match register {
             Register::Data => {
                 uart.timeout = false;
-                uart.received.pop_front().unwrap_or(0)
+                let byte = uart.received.pop_front().unwrap_or(0);
+                uart.ready &= !uart.received.is_empty();
+                byte
             }
             Register::InterruptEnable => uart.interrupts,
             Register::InterruptIdentification => {
                 let pending = uart.pending();
-                if pending == 0b0010 {
+                if pending == 0b0010 || uart.bochs {
                     uart.emptied = false;
                 }
                 pending | 0xc0
@@ -120,7 +157,8 @@ impl Ports for Shared {
             Register::ModemControl => uart.modem_control,
             Register::LineStatus => {
                 let mut status = LSR::empty();
-                status.set(LSR::DATA_READY, !uart.received.is_empty());
+                let ready = if uart.bochs { uart.ready } else { !uart.received.is_empty() };
+                status.set(LSR::DATA_READY, ready);
                 status.set(LSR::OVERRUN_ERROR, std::mem::take(&mut uart.overrun));
                 status.set(LSR::THR_EMPTY | LSR::TRANSMITTER_EMPTY, uart.to_send.is_empty());
                 status.bits()
@@ -151,7 +189,10 @@ impl Ports for Shared {
                     uart.emptied = true;
                 }
             }
-            Register::InterruptIdentification => assert_eq!(value & 1, 1, "FIFOs on"),
+            Register::InterruptIdentification => {
+                assert_eq!(value & 1, 1, "FIFOs on");
+                uart.fifo_control = value;
+            }
             Register::LineControl => uart.line_control = value,
             Register::ModemControl => uart.modem_control = value,
             Register::LineStatus | Register::ModemStatus => panic!("{register:?} is read-only"),
