@@ -4,6 +4,7 @@
    A number on the command line says how many rounds. */
 #define NAME "state"
 #include "common.inc"
+#include "command-line.inc"
 
 #define ROUNDS 1000
 /* Between two exits: long enough, with many of them, to be preempted. */
@@ -13,25 +14,7 @@
     .code32
 main:
     movl $ROUNDS, rounds
-    movl start_info, %ebx
-    testl %ebx, %ebx
-    jz 2f
-    /* start_info: magic, then the command line's address at 24. */
-    cmpl $0x336ec578, (%ebx)
-    jne 2f
-    movl 24(%ebx), %esi
-    testl %esi, %esi
-    jz 2f
-    xorl %eax, %eax
-1:  movzbl (%esi), %ecx
-    subl $0x30, %ecx
-    cmpl $9, %ecx
-    ja 1f
-    imull $10, %eax
-    addl %ecx, %eax
-    incl %esi
-    jmp 1b
-1:  testl %eax, %eax
+    call number32
     jz 2f
     movl %eax, rounds
 2:  rdtsc

@@ -19,7 +19,7 @@ mod unit;
 
 pub use error::GuestError;
 pub use linux::{LinuxImages, linux};
-pub use unit::{bench_guests, unit_guests};
+pub use unit::{bench_guests, hostile_guests, unit_guests};
 
 use std::path::Path;
 

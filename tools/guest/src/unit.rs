@@ -19,6 +19,9 @@ const UNIT: &str = "guest-images/unit";
 /// The folder of guests that measure.
 const BENCH: &str = "guest-images/bench";
 
+/// Those that attack their VMM.
+const HOSTILE: &str = "guest-images/hostile";
+
 /// Builds every guest of `guest-images/unit/`; returns name and image.
 ///
 /// # Errors
@@ -33,6 +36,14 @@ pub fn unit_guests(request: &Request<'_>) -> Result<Vec<(String, PathBuf)>> {
 /// As [`unit_guests`].
 pub fn bench_guests(request: &Request<'_>) -> Result<Vec<(String, PathBuf)>> {
     guests(request, "measuring guests", BENCH, &request.out.join("guest/bench"))
+}
+
+/// Builds every guest of `guest-images/hostile/`; returns name and image.
+///
+/// # Errors
+/// As [`unit_guests`].
+pub fn hostile_guests(request: &Request<'_>) -> Result<Vec<(String, PathBuf)>> {
+    guests(request, "hostile guests", HOSTILE, &request.out.join("guest/hostile"))
 }
 
 /// Builds every guest of a folder. One that has a linker script of its own name

@@ -11,4 +11,4 @@ mod system;
 
 pub use bare::BareImage;
 pub use session::Session;
-pub use system::{System, checkout, unit_guest, unit_guests};
+pub use system::{System, checkout, hostile_guests, unit_guest, unit_guests};

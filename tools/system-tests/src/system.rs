@@ -74,14 +74,23 @@ impl System {
 
 /// The images of our own tiny guests, by name.
 pub fn unit_guests() -> Vec<(String, PathBuf)> {
+    images(bulkhead_guest::unit_guests)
+}
+
+/// The images of those that attack, and of the one that is to keep time
+/// meanwhile.
+pub fn hostile_guests() -> Vec<(String, PathBuf)> {
+    images(bulkhead_guest::hostile_guests)
+}
+
+fn images<T>(
+    build: impl FnOnce(&bulkhead_guest::Request<'_>) -> Result<T, bulkhead_guest::GuestError>,
+) -> T {
     let workspace = workspace();
     let _lock = workspace.lock(&Silent).expect("the build folder can be locked");
-    bulkhead_guest::unit_guests(&bulkhead_guest::Request {
-        workspace: &workspace.root,
-        out: &workspace.out,
-        progress: &Silent,
-    })
-    .unwrap_or_else(|error| panic!("{error}"))
+    let (workspace, out) = (&workspace.root, &workspace.out);
+    build(&bulkhead_guest::Request { workspace, out, progress: &Silent })
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The image of one of them.

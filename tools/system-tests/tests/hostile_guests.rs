@@ -1,0 +1,231 @@
+//! The guests of `guest-images/hostile` attack their VMMs while another one keeps
+//! time, on the system `systems/hostile.system`. Each attack must end as the
+//! table in that folder's README says, with the reason that it says; the other
+//! guest misses no beat, its lines stay whole, and no protection domain faults.
+//!
+//! One test for each guest that goes on attacking until it is through, alone with
+//! the one that keeps time; and one for each handful of attacks that end the
+//! guest, all at once, since a boot costs more than they do.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitCode, time::Duration};
+
+use bulkhead_machine::{Outcome, Status};
+use libtest_mimic::{Arguments, Failed, Trial};
+use regex::Regex;
+use system_tests::{Session, System, checkout, hostile_guests};
+
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// The guest that keeps time.
+const BEAT: &str = "beat";
+
+/// Guests that are stopped when they reset or triple-fault.
+const STOPPED: [&str; 5] = ["h1", "h2", "h3", "h4", "h5"];
+
+/// The guest that is started again until its limit.
+const AGAIN: &str = "again";
+
+/// Ticks of a millisecond of the emulated machine.
+const MILLISECOND: u64 = 100_000;
+
+/// Between two beats, in ticks.
+const PERIOD: u64 = 25 * MILLISECOND;
+
+/// How long a guest may keep the processor once a beat is due: the rest of a
+/// time slice (`TIME_SLICE`, tools/kernel), or, where interrupts are off and the
+/// emulator does not exit for them, until the preemption timer ends it
+/// (`LONGEST_RUN`, vmm-pd).
+const LONGEST_RUN: u64 = 10 * MILLISECOND;
+
+/// For each other that is busy, a time slice: the attackers' VMMs and `status`.
+const SLICE: u64 = 2 * MILLISECOND;
+
+/// Work that goes before any guest's: `timer`, `serial_virt`, `serial_driver`,
+/// the kernel's own, and the beating guest's VMM.
+const SERVERS: u64 = 2 * MILLISECOND;
+
+/// A row of the table: who, with which command line, and how it ends.
+#[derive(Clone)]
+struct Attack {
+    name: String,
+    image: PathBuf,
+    argument: String,
+    outcome: Outcome,
+    reason: String,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let images: BTreeMap<String, PathBuf> = hostile_guests().into_iter().collect();
+    let heartbeat = images.get("heartbeat").expect("there is a guest that keeps time").clone();
+    let ends = images.get("ends").expect("there is a guest that ends itself").clone();
+    let table = Table { heartbeat, ends, attacks: attacks(&images) };
+    let mut trials = Vec::new();
+    let (single, short): (Vec<Attack>, Vec<Attack>) =
+        table.attacks.iter().cloned().partition(|attack| attack.argument.is_empty());
+    for attack in single {
+        let table = table.clone();
+        trials.push(Trial::test(attack.name.clone(), move || run(&table, &[attack])));
+    }
+    let (mut again, mut once): (Vec<Attack>, Vec<Attack>) =
+        short.into_iter().partition(|attack| attack.outcome == Outcome::RESTART_LIMIT);
+    once.reverse();
+    while !once.is_empty() || !again.is_empty() {
+        let mut together = once.split_off(once.len().saturating_sub(STOPPED.len()));
+        together.reverse();
+        together.extend(again.pop());
+        let name = together.iter().map(|attack| attack.argument.as_str()).collect::<Vec<_>>();
+        let table = table.clone();
+        trials.push(Trial::test(name.join(","), move || run(&table, &together)));
+    }
+    let unlisted = images.keys().filter(|name| {
+        *name != "heartbeat" && table.attacks.iter().all(|attack| attack.name != **name)
+    });
+    for name in unlisted.cloned() {
+        trials.push(Trial::test(name, || {
+            Err("the table in guest-images/hostile/README.md has no row for it".into())
+        }));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+#[derive(Clone)]
+struct Table {
+    heartbeat: PathBuf,
+    ends: PathBuf,
+    attacks: Vec<Attack>,
+}
+
+/// The rows ``| `GUEST ARGUMENT` | what it does | RESULT | `REASON` |``.
+fn attacks(images: &BTreeMap<String, PathBuf>) -> Vec<Attack> {
+    let readme = checkout("guest-images/hostile/README.md");
+    let readme = fs::read_to_string(&readme).expect("the folder of hostile guests has a README");
+    let rows = readme.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.strip_prefix('|')?.split('|').map(str::trim).collect();
+        let [who, _, outcome, reason, ""] = cells.as_slice() else { return None };
+        let who = who.strip_prefix('`')?.strip_suffix('`')?;
+        let (name, argument) = who.split_once(' ').unwrap_or((who, ""));
+        Some(Attack {
+            name: name.to_owned(),
+            image: images.get(name)?.clone(),
+            argument: argument.to_owned(),
+            outcome: Outcome(outcome.parse().ok()?),
+            reason: reason.trim_matches('`').to_owned(),
+        })
+    });
+    rows.collect()
+}
+
+fn run(table: &Table, attacks: &[Attack]) -> Result<(), Failed> {
+    // Who has nothing to do runs a guest that ends at once.
+    let mut seats: BTreeMap<&str, &Attack> = BTreeMap::new();
+    let mut free = STOPPED.iter();
+    for attack in attacks {
+        let seat = if attack.outcome == Outcome::RESTART_LIMIT {
+            AGAIN
+        } else {
+            free.next().ok_or("there are more attacks than guests")?
+        };
+        seats.insert(seat, attack);
+    }
+    let mut system = System::new("systems/hostile.system")
+        .with(|guest| guest.kernel = Some(table.ends.clone()))
+        .with_guest(BEAT, |guest| {
+            guest.kernel = Some(table.heartbeat.clone());
+            guest.append = Some(PERIOD.to_string());
+        });
+    for (seat, attack) in &seats {
+        system = system.with_guest(seat, |guest| {
+            guest.kernel = Some(attack.image.clone());
+            if !attack.argument.is_empty() {
+                guest.append = Some(attack.argument.clone());
+            }
+        });
+    }
+    let first = attacks.first().ok_or("nobody attacks")?;
+    let mut session = system.start(&format!("hostile-{}-{}", first.name, first.argument));
+    session.expect(&format!("{BEAT}\\| .*tick "), LIMIT);
+    let mut wrong = Vec::new();
+    for (seat, attack) in &seats {
+        let (outcome, reason) = session.expect_stop(seat, LIMIT);
+        let Attack { name, argument, .. } = attack;
+        if outcome != attack.outcome || !reason.contains(&attack.reason) {
+            wrong.push(format!(
+                "{seat}, `{name} {argument}`: result {} ({reason}), not {} ({})",
+                outcome.0, attack.outcome.0, attack.reason
+            ));
+        }
+    }
+    // Any key ends the one that keeps time.
+    session.type_text("q");
+    let (outcome, reason) = session.expect_stop(BEAT, LIMIT);
+    if outcome != Outcome::POWER_OFF {
+        wrong.push(format!("{BEAT}: result {} ({reason})", outcome.0));
+    }
+    // Status lines and the console have a port each.
+    session.expect("(ok|FAIL|skip) heartbeat", LIMIT);
+    let text = plain(&session.console_text());
+    wrong.extend(faults(&session));
+    wrong.extend(mangled(&text));
+    let busy = attacks.len() as u64;
+    wrong.extend(late(&text, LONGEST_RUN * busy + SLICE + SERVERS));
+    if wrong.is_empty() { Ok(()) } else { Err(format!("{}\n{text}", wrong.join("\n")).into()) }
+}
+
+/// Without the colours of the virtualiser's prefixes.
+fn plain(text: &str) -> String {
+    let colours = Regex::new("\x1b\\[[0-9;]*m").expect("a valid pattern");
+    colours.replace_all(text, "").into_owned()
+}
+
+/// Protection domains that faulted.
+fn faults(session: &Session) -> Vec<String> {
+    let domains = session
+        .statuses()
+        .iter()
+        .filter(|status| !matches!(status, Status::Guest { .. } | Status::Ready));
+    domains.map(ToString::to_string).collect()
+}
+
+/// Lines of the beating guest that are not as it wrote them, or are missing.
+fn mangled(text: &str) -> Vec<String> {
+    let whole = Regex::new(r"^tick ([0-9a-f]{8}) steady as ever$").expect("a valid pattern");
+    let mut wrong = Vec::new();
+    let mut next = 0;
+    let lines = text.lines().filter_map(|line| line.strip_prefix(&format!("{BEAT}| ")));
+    for line in lines.take_while(|line| !line.contains("beats=")) {
+        let number = whole.captures(line).and_then(|m| u64::from_str_radix(&m[1], 16).ok());
+        if number != Some(next) {
+            wrong.push(format!("line {next:#x} of {BEAT} is `{line}`"));
+        }
+        next += 16;
+    }
+    wrong
+}
+
+/// A beat that came later than this many ticks, or a report that is not there.
+fn late(text: &str, bound: u64) -> Vec<String> {
+    let report =
+        Regex::new("beats=([0-9a-f]{8}) missed=([0-9a-f]{8}) late=([0-9a-f]{8}) gap=([0-9a-f]{8})")
+            .expect("a valid pattern");
+    let Some(report) = report.captures(text) else {
+        return vec![format!("{BEAT} made no report")];
+    };
+    let number = |n: usize| u64::from_str_radix(&report[n], 16).unwrap_or(u64::MAX);
+    let (beats, missed, latest, gap) = (number(1), number(2), number(3), number(4));
+    let in_ms = |ticks: u64| ticks as f64 / MILLISECOND as f64;
+    println!(
+        "{beats} beats, {missed} missed, the latest by {:.2} ms (bound {:.2} ms), longest gap {:.2} ms",
+        in_ms(latest),
+        in_ms(bound),
+        in_ms(gap)
+    );
+    let mut wrong = Vec::new();
+    if missed != 0 {
+        wrong.push(format!("{BEAT} missed {missed} of {beats} beats"));
+    }
+    if latest > bound {
+        wrong.push(format!("{BEAT} was late by {latest} ticks; the bound is {bound}"));
+    }
+    wrong
+}
