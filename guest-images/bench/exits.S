@@ -39,6 +39,7 @@ main:
     .code64
 long:
     cld
+    SETTLED
     USER(user_cpuid)
     PRINT_SAMPLES("cpuid_exit")
     USER(user_port_read)

@@ -23,6 +23,7 @@ main:
     .code64
 long:
     cld
+    SETTLED
     movl $idt64 + VECTOR * 16, %edi
     movl $on_input, %eax
     call gate64

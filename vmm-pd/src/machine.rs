@@ -230,6 +230,7 @@ impl<'s> Machine<'s> {
         match started {
             Ok(start) => {
                 self.status.say(format_args!("report : {start}"));
+                self.vm.statistics.set(Counter::StartedAt, self.cpu.now().0);
                 Next::Guest(Outcome::Resume)
             }
             Err(e) => Next::BadImage(e),

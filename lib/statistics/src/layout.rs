@@ -3,7 +3,7 @@
 //! | word | contents |
 //! | ---: | --- |
 //! | 0 | `0x4248_5354` ("BHST") in the upper half, [`VERSION`] in the lower; 0 before the VMM has started |
-//! | 1 to 17 | [`Counter`]s, by their numbers |
+//! | 1 to 18 | [`Counter`]s, by their numbers |
 //! | 32 to 111 | exits with reason 0 to 79 |
 //! | 112 | exits with any other reason |
 //! | 128 to 191 | the last 16 exits, four words each: reason, instruction pointer, qualification, guest-physical address; exit `n` (the first is 0) is in place `n` modulo 16 |
@@ -80,11 +80,14 @@ pub enum Counter {
     LastUnknownMsr = 16,
     /// When the guest ended; 0 while it has not.
     EndedAt = 17,
+    /// When the guest was started, the last time: its images are loaded, and its
+    /// first instruction is next.
+    StartedAt = 18,
 }
 
 impl Counter {
     /// All, in order.
-    pub const ALL: [Counter; 17] = [
+    pub const ALL: [Counter; 18] = [
         Counter::Begun,
         Counter::Recorded,
         Counter::Since,
@@ -102,6 +105,7 @@ impl Counter {
         Counter::UnknownMsrs,
         Counter::LastUnknownMsr,
         Counter::EndedAt,
+        Counter::StartedAt,
     ];
 
     /// The counter with this number.
@@ -116,4 +120,4 @@ impl Counter {
 }
 
 // The tables do not overlap.
-const _: () = assert!((Counter::EndedAt as usize) < EXITS && EXITS + REASONS < RING);
+const _: () = assert!((Counter::StartedAt as usize) < EXITS && EXITS + REASONS < RING);

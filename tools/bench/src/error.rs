@@ -35,6 +35,13 @@ pub enum BenchError {
         /// Where the whole console is.
         log: PathBuf,
     },
+    /// A figure was asked for and its run was not made: a mistake of ours.
+    #[error("`{figure}` needs a run that was not made")]
+    #[diagnostic(help("`Run::figures` in tools/bench/src/measure/mod.rs leaves it out"))]
+    NotRun {
+        /// The figure.
+        figure: &'static str,
+    },
     /// A line of an earlier run's figures is no figure.
     #[error("{}, line {line}: {reason}", path.display())]
     #[diagnostic(help(

@@ -17,6 +17,7 @@ mod error;
 mod figure;
 mod json;
 mod measure;
+mod plot;
 mod samples;
 mod watch;
 
@@ -24,7 +25,8 @@ pub use compare::{Change, Comparison, Verdict, compare};
 pub use error::BenchError;
 pub use figure::{CATALOGUE, Figure, Spec, Unit};
 pub use json::{Record, read, write};
-pub use measure::{Report, Request, run};
+pub use measure::{Counted, Memory, Phase, Report, Request, Split, run};
+pub use plot::svg;
 pub use samples::Samples;
 
 /// The board that is measured, as figures name it.
@@ -32,3 +34,8 @@ pub const BOARD: &str = "bochs";
 
 /// By how much a figure may exceed its budget before a test fails.
 pub const SLACK: f64 = 0.05;
+
+/// An exit reason in words.
+pub fn reason(number: u32) -> String {
+    statistics::reason_name(number).map_or_else(|| format!("reason {number}"), str::to_owned)
+}

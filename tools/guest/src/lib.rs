@@ -18,7 +18,7 @@ mod store;
 mod unit;
 
 pub use error::GuestError;
-pub use linux::{LinuxImages, linux};
+pub use linux::{LinuxImages, bench_linux, linux};
 pub use unit::{bench_guests, hostile_guests, unit_guests};
 
 use std::path::Path;

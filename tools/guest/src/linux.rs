@@ -33,11 +33,36 @@ pub struct LinuxImages {
 const KERNEL: &str = "linux.elf";
 const INITRAMFS: &str = "initramfs.cpio";
 
+/// The initial RAM disk whose first process measures.
+const BENCH_INITRAMFS: &str = "bench-initramfs.cpio";
+
+/// What the first process does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum FirstProcess {
+    /// A shell, or what the kernel's command line says.
+    Shell,
+    /// It measures, and ends by power-off.
+    Bench,
+}
+
 /// Makes the images, or finds them made.
 ///
 /// # Errors
 /// A package cannot be fetched or does not hold what the recipe wants; no room.
 pub fn linux(request: &Request<'_>) -> Result<LinuxImages> {
+    images(request, FirstProcess::Shell)
+}
+
+/// The same with another first process, `guest-images/bench-init`: everything
+/// else in the initial RAM disk is as it is for a user.
+///
+/// # Errors
+/// As [`linux`].
+pub fn bench_linux(request: &Request<'_>) -> Result<LinuxImages> {
+    images(request, FirstProcess::Bench)
+}
+
+fn images(request: &Request<'_>, first: FirstProcess) -> Result<LinuxImages> {
     let guest = request.out.join("guest");
     let sources = request.workspace.join("guest-images/linux");
     let recipe = Recipe::read(&sources.join("recipe.toml"))?;
@@ -50,14 +75,21 @@ pub fn linux(request: &Request<'_>) -> Result<LinuxImages> {
     request.progress.end(&format!("{} {}", kernel.name, kernel.version));
 
     request.progress.begin("guest programs", None);
-    let programs = programs::build(request)?;
+    let programs = programs::build(request, programs::ALWAYS)?;
+    let (name, init) = match first {
+        FirstProcess::Shell => (INITRAMFS, sources.join("init")),
+        FirstProcess::Bench => {
+            let [(_, init)] = programs::build(request, [programs::BENCH_INIT])?;
+            (BENCH_INITRAMFS, init)
+        }
+    };
     request.progress.end("built");
 
     request.progress.begin("guest images", None);
     let unpacked = Unpacked::new(&guest, &kernel, &busybox)?;
     let (kernel_image, version) = unpacked.kernel(request.out)?;
-    let initramfs = request.out.join(INITRAMFS);
-    let files = unpacked.files(&sources, &recipe, &version, &programs)?;
+    let initramfs = request.out.join(name);
+    let files = unpacked.files(&init, &recipe, &version, &programs)?;
     let made_of = store::digest(files.iter().flat_map(|f| [f.path.as_bytes(), &f.contents]));
     let cached = store::is_current(&initramfs, &made_of);
     if !cached {
@@ -135,7 +167,7 @@ impl<'a> Unpacked<'a> {
     /// Everything that goes into the initial RAM disk.
     fn files(
         &self,
-        sources: &Path,
+        init: &Path,
         recipe: &Recipe,
         version: &str,
         programs: &[(&'static str, PathBuf)],
@@ -147,7 +179,7 @@ impl<'a> Unpacked<'a> {
         };
         let program = |path: &str, contents| File { path: path.into(), program: true, contents };
         let mut files = vec![
-            program("init", read(&sources.join("init"))?),
+            program("init", read(init)?),
             program(
                 "bin/busybox",
                 content(self.busybox, &self.busybox_files, "bin/busybox".into())?,

@@ -18,20 +18,29 @@ use crate::{
 /// Compiler flags.
 const FLAGS: [&str; 2] = ["-Ctarget-feature=+crt-static", "-Cstrip=symbols"];
 
-/// Packages and names of the programs.
-const PROGRAMS: [(&str, &str); 2] =
+/// A program: its package, and its own name.
+pub type Program = (&'static str, &'static str);
+
+/// The programs of every initial RAM disk.
+pub const ALWAYS: [Program; 2] =
     [("guest-selftest", "selftest"), ("guest-debug-exit", "debug-exit")];
 
-/// Builds them; cargo knows when there is nothing to do. Returns names and
+/// The first process that measures.
+pub const BENCH_INIT: Program = ("guest-bench-init", "bench-init");
+
+/// Builds programs; cargo knows when there is nothing to do. Returns names and
 /// places.
-pub fn build(request: &Request<'_>) -> Result<Vec<(&'static str, PathBuf)>> {
+pub fn build<const N: usize>(
+    request: &Request<'_>,
+    programs: [Program; N],
+) -> Result<[(&'static str, PathBuf); N]> {
     let folder = request.out.join("guest/programs-build");
     let remapping = Crates::of(request.workspace)?.remapping();
     let flags = FLAGS.iter().map(OsStr::new).chain(remapping.iter().map(OsString::as_os_str));
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         // With a target the flags do not reach build scripts.
         .args(["build", "--quiet", "--release", "--target", TARGET])
-        .args(PROGRAMS.iter().flat_map(|(package, _)| ["--package", package]))
+        .args(programs.iter().flat_map(|(package, _)| ["--package", package]))
         .arg("--target-dir")
         .arg(&folder)
         .env("CARGO_ENCODED_RUSTFLAGS", encode(flags))
@@ -46,5 +55,5 @@ pub fn build(request: &Request<'_>) -> Result<Vec<(&'static str, PathBuf)>> {
         });
     }
     let built = folder.join(TARGET).join("release");
-    Ok(PROGRAMS.iter().map(|(_, name)| (*name, built.join(name))).collect())
+    Ok(programs.map(|(_, name)| (name, built.join(name))))
 }

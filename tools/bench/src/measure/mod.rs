@@ -1,5 +1,9 @@
 //! The measurements, one machine each, and what comes of them.
 
+mod linux;
+mod memory;
+mod native;
+mod results;
 mod systems;
 mod tiny;
 
@@ -9,8 +13,12 @@ use bulkhead_build::Workspace;
 use bulkhead_progress::Progress;
 use miette::Result;
 
-use self::systems::Systems;
-use crate::{BenchError, CATALOGUE, Figure, Samples, Spec, watch::Watch};
+pub use self::{
+    linux::{Counted, Phase, Split},
+    memory::Memory,
+};
+use self::{results::Results, systems::Systems};
+use crate::{BenchError, CATALOGUE, Figure, Spec, watch::Watch};
 
 /// What is wanted.
 pub struct Request<'a> {
@@ -27,6 +35,14 @@ pub struct Request<'a> {
 pub struct Report {
     /// In the catalogue's order.
     pub figures: Vec<Figure>,
+    /// The version of the Linux that was measured, if one was.
+    pub linux: Option<String>,
+    /// What it cost in each phase.
+    pub phases: Vec<(Phase, Counted)>,
+    /// The least that an exit costs the kernel, and so every exit has cost it.
+    pub kernel_exit: Option<u64>,
+    /// What the VMM's memory is used for.
+    pub memory: Option<Memory>,
 }
 
 /// One boot of the machine.
@@ -40,11 +56,15 @@ enum Run {
     Timer,
     /// A tiny guest that another domain wakes.
     Wake,
+    /// Linux as a guest.
+    Linux,
+    /// The same Linux on the machine itself.
+    Native,
 }
 
 impl Run {
     /// In this order they are made.
-    const ALL: [Run; 4] = [Run::Floor, Run::Exits, Run::Timer, Run::Wake];
+    const ALL: [Run; 6] = [Run::Floor, Run::Exits, Run::Timer, Run::Wake, Run::Linux, Run::Native];
 
     /// Names its logs, and itself in errors.
     const fn name(self) -> &'static str {
@@ -53,38 +73,60 @@ impl Run {
             Run::Exits => "exits",
             Run::Timer => "timer",
             Run::Wake => "wake",
+            Run::Linux => "linux",
+            Run::Native => "native",
         }
     }
 
     /// In words, for progress.
     const fn what(self) -> &'static str {
         match self {
-            Run::Floor => "floors: a VMM that only enters again",
-            Run::Exits => "exits of a guest",
-            Run::Timer => "timer interrupts of a guest",
-            Run::Wake => "waking a guest",
+            Run::Floor => "a VMM that only enters again",
+            Run::Exits => "a guest's exits",
+            Run::Timer => "a guest's timer",
+            Run::Wake => "a guest being woken",
+            Run::Linux => "Linux as a guest",
+            Run::Native => "Linux without seL4",
         }
     }
 
-    /// Figures that it gives or gives the floor of.
+    /// Figures that cannot be had without it, floors included.
     const fn figures(self) -> &'static [&'static str] {
         match self {
-            Run::Floor => EXITS,
-            Run::Exits => EXITS,
+            Run::Floor => &[
+                "cpuid_exit",
+                "port_read_exit",
+                "port_write_exit",
+                "x2apic_read_exit",
+                "mmio_read_exit",
+                "cpuid_exit_bare",
+                "port_read_exit_bare",
+                "port_write_exit_bare",
+            ],
+            Run::Exits => &[
+                "x2apic_read_exit",
+                "mmio_read_exit",
+                "cpuid_exit_bare",
+                "port_read_exit_bare",
+                "port_write_exit_bare",
+            ],
             Run::Timer => &["timer_latency", "timer_latency_halted"],
             Run::Wake => &["wake_latency"],
+            Run::Linux => &[
+                "cpuid_exit",
+                "port_read_exit",
+                "port_write_exit",
+                "boot_to_init_ticks",
+                "boot_to_init_exits",
+                "boot_to_init_exits_all",
+                "exits_per_timer_tick",
+                "exits_per_timer_tick_idle",
+                "exits_per_timer_tick_busy",
+                "boot_vs_native_ratio",
+            ],
+            Run::Native => &["boot_vs_native_ratio", "native_boot_ticks"],
         }
     }
-}
-
-const EXITS: &[&str] =
-    &["cpuid_exit", "port_read_exit", "port_write_exit", "x2apic_read_exit", "mmio_read_exit"];
-
-/// Samples by run and name.
-#[derive(Default)]
-struct Results {
-    floors: Vec<(&'static str, Samples)>,
-    samples: Vec<(&'static str, Samples)>,
 }
 
 /// Measures.
@@ -99,18 +141,50 @@ pub fn run(request: &Request<'_>) -> Result<Report> {
         .collect();
     let systems = Systems::build(request, &runs)?;
     let mut results = Results::default();
-    for run in runs {
+    for &run in &runs {
         let folder = logs(request.workspace, run)?;
         let watch = Watch { run: run.name(), log: folder.join("console.log") };
+        let machine = systems.machine(run, &folder);
         request.progress.begin(&format!("measuring {}", run.what()), None);
-        let into = match run {
-            Run::Floor => &mut results.floors,
-            Run::Exits | Run::Timer | Run::Wake => &mut results.samples,
-        };
-        tiny::measure(run, &watch, systems.machine(run, &folder), into)?;
+        match run {
+            Run::Floor => results.floor = Some(tiny::measure(&watch, machine)?),
+            Run::Exits => results.exits = Some(tiny::measure(&watch, machine)?),
+            Run::Timer => results.timer = Some(tiny::measure(&watch, machine)?),
+            Run::Wake => results.wake = Some(tiny::measure(&watch, machine)?),
+            Run::Linux => results.linux = Some(linux::boot(&watch, machine)?),
+            Run::Native => results.native = Some(linux::boot(&watch, machine)?),
+        }
         request.progress.end("done");
     }
-    Ok(Report { figures: wanted.into_iter().filter_map(|spec| results.figure(spec)).collect() })
+    if wanted.iter().any(|spec| spec.name == MEMORY) {
+        request.progress.begin("adding up the VMM's memory", None);
+        results.memory = Some(memory::measure(request)?);
+        request.progress.end("done");
+    }
+    report(results, wanted)
+}
+
+/// The figure that needs no run.
+const MEMORY: &str = "vmm_memory_bytes";
+
+fn report(results: Results, wanted: Vec<Spec>) -> Result<Report> {
+    let mut figures = Vec::new();
+    for spec in wanted {
+        figures.push(results.figure(spec)?);
+    }
+    let mut phases = Vec::new();
+    if let Some(linux) = &results.linux {
+        for phase in [Phase::Boot, Phase::Idle, Phase::Busy] {
+            phases.push((phase, linux.phase(phase)?));
+        }
+    }
+    Ok(Report {
+        figures,
+        kernel_exit: results.kernel_exit()?,
+        linux: results.linux.map(|linux| linux.version),
+        phases,
+        memory: results.memory,
+    })
 }
 
 /// The figures that a filter leaves.
@@ -137,17 +211,6 @@ fn logs(workspace: &Workspace, run: Run) -> Result<PathBuf, BenchError> {
     Ok(folder)
 }
 
-impl Results {
-    fn figure(&self, spec: Spec) -> Option<Figure> {
-        let of = |list: &[(&str, Samples)]| {
-            list.iter().find(|(name, _)| *name == spec.name).map(|(_, samples)| samples.clone())
-        };
-        let samples = of(&self.samples)?;
-        let floor = of(&self.floors).map(|samples| f64::from(samples.median()));
-        Some(Figure { spec, value: f64::from(samples.median()), floor, samples: Some(samples) })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,13 +218,21 @@ mod tests {
     #[test]
     fn every_figure_comes_from_a_run() {
         for spec in CATALOGUE {
-            assert!(Run::ALL.iter().any(|run| run.figures().contains(&spec.name)), "{}", spec.name);
+            let run = Run::ALL.iter().any(|run| run.figures().contains(&spec.name));
+            assert!(run || spec.name == MEMORY, "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn a_run_gives_only_figures_that_exist() {
+        for name in Run::ALL.iter().flat_map(|run| run.figures()) {
+            assert!(CATALOGUE.iter().any(|spec| spec.name == *name), "{name}");
         }
     }
 
     #[test]
     fn a_filter_that_no_figure_matches_is_an_error() {
-        assert!(wanted(Some("cpuid")).is_ok_and(|w| w.len() == 1));
+        assert!(wanted(Some("cpuid_exit_bare")).is_ok_and(|w| w.len() == 1));
         assert!(wanted(Some("nothing")).is_err());
     }
 }

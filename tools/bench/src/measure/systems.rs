@@ -2,15 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use bulkhead_build::{Built, Overrides, Profile, build_system};
-use bulkhead_machine::Config;
+use bulkhead_build::{Overrides, Profile, build_system};
+use bulkhead_guest::LinuxImages;
+use bulkhead_machine::{Config, DEFAULT_MEMORY, Mebibytes};
 use bulkhead_progress::{Progress, Silent};
 use miette::{IntoDiagnostic, Result};
 
-use super::{Request, Run};
+use super::{Request, Run, linux, native};
+
+/// A bootable image.
+struct System {
+    run: Run,
+    image: PathBuf,
+    memory: Mebibytes,
+}
 
 /// What boots for each run.
-pub struct Systems(Vec<(Run, Built)>);
+pub struct Systems(Vec<System>);
 
 impl Systems {
     /// Builds what the runs need.
@@ -18,60 +26,100 @@ impl Systems {
     /// # Errors
     /// Any step's.
     pub fn build(request: &Request<'_>, runs: &[Run]) -> Result<Self> {
-        let guests = {
-            let _lock = request.workspace.lock(request.progress)?;
-            bulkhead_guest::bench_guests(&bulkhead_guest::Request {
-                workspace: &request.workspace.root,
-                out: &request.workspace.out,
-                progress: request.progress,
-            })
-            .into_diagnostic()?
-        };
-        let mut built: Vec<(Run, Built)> = Vec::new();
+        if runs.is_empty() {
+            return Ok(Systems(Vec::new()));
+        }
+        let guests = Guests::build(request, runs)?;
+        let mut systems = Vec::new();
         for &run in runs {
-            let (description, guest) = system(run);
-            let mut overrides = Overrides::default();
-            if let Some(guest) = guest {
-                overrides.all.kernel =
-                    guests.iter().find(|(n, _)| n == guest).map(|(_, p)| p.clone());
-            }
             // The first build shows its steps; what is left for the others is short.
-            let progress: &dyn Progress = if built.is_empty() { request.progress } else { &Silent };
-            let system = build_system(bulkhead_build::Request {
-                workspace: request.workspace,
-                description: Some(&request.workspace.root.join(description)),
-                profile: Profile::Release,
-                overrides,
-                progress,
-            })?;
-            if built.is_empty() {
+            let first = systems.is_empty();
+            let progress: &dyn Progress = if first { request.progress } else { &Silent };
+            systems.push(build(request, run, &guests, progress)?);
+            if first {
                 request.progress.begin("systems to measure", Some(runs.len() as u64));
             }
-            built.push((run, system));
-            request.progress.advance(built.len() as u64);
+            request.progress.advance(systems.len() as u64);
         }
-        request.progress.end(&format!("{} systems", built.len()));
-        Ok(Systems(built))
+        request.progress.end(&systems.len().to_string());
+        Ok(Systems(systems))
     }
 
     /// The machine of a run.
     pub fn machine(&self, run: Run, logs: &Path) -> Config {
-        let found = self.0.iter().find(|(its, _)| *its == run);
-        let image = found.map(|(_, built)| built.image.clone());
-        let mut config = Config::new(image.unwrap_or_else(PathBuf::new), logs);
-        if let Some((_, built)) = found {
-            config.memory = built.memory;
-        }
+        let found = self.0.iter().find(|system| system.run == run);
+        let image = found.map(|system| system.image.clone()).unwrap_or_default();
+        let mut config = Config::new(image, logs);
+        config.memory = found.map_or(DEFAULT_MEMORY, |system| system.memory);
         config
     }
 }
 
-/// Description and guest of a run; `None` where the description names the guest.
-const fn system(run: Run) -> (&'static str, Option<&'static str>) {
-    match run {
-        Run::Floor => ("tools/bench/systems/floor.system", None),
-        Run::Exits => ("systems/unit.system", Some("exits")),
-        Run::Timer => ("systems/unit.system", Some("timer")),
-        Run::Wake => ("tools/bench/systems/wake.system", None),
+/// What runs in the systems.
+struct Guests {
+    tiny: Vec<(String, PathBuf)>,
+    linux: Option<LinuxImages>,
+}
+
+impl Guests {
+    fn build(request: &Request<'_>, runs: &[Run]) -> Result<Self> {
+        let _lock = request.workspace.lock(request.progress)?;
+        let guests = bulkhead_guest::Request {
+            workspace: &request.workspace.root,
+            out: &request.workspace.out,
+            progress: request.progress,
+        };
+        let tiny = bulkhead_guest::bench_guests(&guests).into_diagnostic()?;
+        let linux = if runs.contains(&Run::Linux) || runs.contains(&Run::Native) {
+            Some(bulkhead_guest::bench_linux(&guests).into_diagnostic()?)
+        } else {
+            None
+        };
+        Ok(Guests { tiny, linux })
     }
+
+    fn tiny(&self, name: &str) -> Option<PathBuf> {
+        self.tiny.iter().find(|(its, _)| its == name).map(|(_, path)| path.clone())
+    }
+}
+
+fn build(
+    request: &Request<'_>,
+    run: Run,
+    guests: &Guests,
+    progress: &dyn Progress,
+) -> Result<System> {
+    let workspace = request.workspace;
+    let mut overrides = Overrides::default();
+    let description = match run {
+        Run::Floor => "tools/bench/systems/floor.system",
+        Run::Wake => "tools/bench/systems/wake.system",
+        Run::Exits | Run::Timer => {
+            overrides.all.kernel = guests.tiny(run.name());
+            "systems/unit.system"
+        }
+        Run::Linux => {
+            overrides.all.initrd = guests.linux.as_ref().map(|linux| linux.initramfs.clone());
+            // The rest of the line is the default system's.
+            overrides.all.append = Some(linux::APPENDED.into());
+            "system.xml"
+        }
+        Run::Native => {
+            let folder = workspace.out.join("guest/native");
+            let _lock = workspace.lock(progress)?;
+            let Some(images) = &guests.linux else {
+                return Err(miette::miette!("there is no Linux to boot"));
+            };
+            let image = native::image(&workspace.root, &folder, images, linux::COMMAND_LINE)?;
+            return Ok(System { run, image, memory: DEFAULT_MEMORY });
+        }
+    };
+    let built = build_system(bulkhead_build::Request {
+        workspace,
+        description: Some(&workspace.root.join(description)),
+        profile: Profile::Release,
+        overrides,
+        progress,
+    })?;
+    Ok(System { run, image: built.image, memory: built.memory })
 }

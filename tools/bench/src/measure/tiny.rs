@@ -1,35 +1,50 @@
 //! Runs of tiny guests of our own, which print samples and then how they fared.
 
+use std::path::PathBuf;
+
 use bulkhead_machine::Config;
 use miette::Result;
 
-use super::Run;
 use crate::{
     BenchError, Samples,
     watch::{Seen, Watch},
 };
 
-/// Boots it, and adds its samples to `results`.
-pub fn measure(
-    run: Run,
-    watch: &Watch,
-    config: Config,
-    results: &mut Vec<(&'static str, Samples)>,
-) -> Result<()> {
-    let name = run.name();
-    let said = |seen: &Seen, word: &str| seen.has_line(&format!("{word} {name}"));
+/// What a tiny guest printed.
+#[derive(Debug)]
+pub struct Tiny {
+    run: &'static str,
+    log: PathBuf,
+    console: String,
+}
+
+/// Boots it, and waits for its verdict on itself.
+///
+/// # Errors
+/// It failed, or the machine is not one that it can measure on.
+pub fn measure(watch: &Watch, config: Config) -> Result<Tiny> {
+    let run = watch.run;
+    let said = |seen: &Seen, word: &str| seen.has_line(&format!("{word} {run}"));
     let seen =
         watch.until(config, |seen| ["ok", "skip", "FAIL"].iter().any(|word| said(seen, word)))?;
+    let console = seen.console();
     if !said(&seen, "ok") {
-        let console = seen.console();
         let line = console.lines().last().unwrap_or_default().trim_end();
         return Err(watch.failed(format!("the guest says `{line}`"), &seen).into());
     }
-    for figure in run.figures() {
-        let samples = Samples::find(&seen.console(), figure).ok_or_else(|| {
-            BenchError::Samples { run: name, name: figure, log: watch.log.clone() }
-        })?;
-        results.push((figure, samples));
+    Ok(Tiny { run, log: watch.log.clone(), console })
+}
+
+impl Tiny {
+    /// Samples that it printed.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn samples(&self, name: &'static str) -> Result<Samples, BenchError> {
+        Samples::find(&self.console, name).ok_or_else(|| BenchError::Samples {
+            run: self.run,
+            name,
+            log: self.log.clone(),
+        })
     }
-    Ok(())
 }

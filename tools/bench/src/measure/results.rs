@@ -1,0 +1,115 @@
+//! From what was printed to figures.
+
+use miette::Result;
+
+use super::{
+    linux::{Linux, Phase},
+    memory::Memory,
+    tiny::Tiny,
+};
+use crate::{BenchError, Figure, Samples, Spec};
+
+/// What every run printed; a run that was not wanted printed nothing.
+#[derive(Default, Debug)]
+pub struct Results {
+    pub floor: Option<Tiny>,
+    pub exits: Option<Tiny>,
+    pub timer: Option<Tiny>,
+    pub wake: Option<Tiny>,
+    pub linux: Option<Linux>,
+    pub native: Option<Linux>,
+    pub memory: Option<Memory>,
+}
+
+/// A figure's value, and what it is the median of.
+struct Measured(f64, Option<Samples>);
+
+impl From<Samples> for Measured {
+    fn from(samples: Samples) -> Self {
+        Measured(samples.median().into(), Some(samples))
+    }
+}
+
+fn count(value: u64) -> Measured {
+    Measured(value as f64, None)
+}
+
+/// The run that a figure needs.
+fn of<'a, T>(run: &'a Option<T>, figure: &'static str) -> Result<&'a T, BenchError> {
+    run.as_ref().ok_or(BenchError::NotRun { figure })
+}
+
+impl Results {
+    /// The figure.
+    ///
+    /// # Errors
+    /// What it is made of was not printed.
+    pub fn figure(&self, spec: Spec) -> Result<Figure, BenchError> {
+        let Measured(value, samples) = self.measured(spec.name)?;
+        Ok(Figure { spec, value, floor: self.floor(spec.name)?, samples })
+    }
+
+    fn measured(&self, name: &'static str) -> Result<Measured, BenchError> {
+        let linux = || of(&self.linux, name);
+        Ok(match name {
+            "cpuid_exit" | "port_read_exit" | "port_write_exit" => linux()?.samples(name)?.into(),
+            "timer_latency" | "timer_latency_halted" => {
+                of(&self.timer, name)?.samples(name)?.into()
+            }
+            "wake_latency" => of(&self.wake, name)?.samples(name)?.into(),
+            "boot_to_init_ticks" => count(linux()?.phase(Phase::Boot)?.ticks),
+            "boot_to_init_exits_all" => count(linux()?.phase(Phase::Boot)?.all_exits()),
+            // A tick costs what it costs while nothing else goes on.
+            "boot_to_init_exits" => {
+                let boot = linux()?.phase(Phase::Boot)?;
+                let tick = linux()?.phase(Phase::Busy)?.exits_per_interrupt();
+                let ticks = (boot.interrupts as f64 * tick).round();
+                Measured((boot.all_exits() as f64 - ticks).max(0.0), None)
+            }
+            "exits_per_timer_tick_idle" => {
+                Measured(linux()?.phase(Phase::Idle)?.exits_per_interrupt(), None)
+            }
+            "exits_per_timer_tick_busy" => {
+                Measured(linux()?.phase(Phase::Busy)?.exits_per_interrupt(), None)
+            }
+            "exits_per_timer_tick" => {
+                let [idle, busy] = [linux()?.phase(Phase::Idle)?, linux()?.phase(Phase::Busy)?];
+                Measured(idle.exits_per_interrupt().max(busy.exits_per_interrupt()), None)
+            }
+            "boot_vs_native_ratio" => {
+                let native = of(&self.native, name)?.native_boot()?;
+                let guest = linux()?.phase(Phase::Boot)?.ticks;
+                Measured(guest as f64 / native.max(1) as f64, None)
+            }
+            "native_boot_ticks" => count(of(&self.native, name)?.native_boot()?),
+            "vmm_memory_bytes" => count(of(&self.memory, name)?.total()),
+            _ => of(&self.exits, name)?.samples(bare(name))?.into(),
+        })
+    }
+
+    /// What an exit costs the kernel at least: one that returns nothing.
+    ///
+    /// # Errors
+    /// The run did not say.
+    pub fn kernel_exit(&self) -> Result<Option<u64>, BenchError> {
+        let Some(floor) = &self.floor else { return Ok(None) };
+        floor.samples("port_write_exit").map(|samples| Some(samples.median().into()))
+    }
+
+    /// The least that a figure could be here.
+    fn floor(&self, name: &'static str) -> Result<Option<f64>, BenchError> {
+        Ok(match name {
+            "boot_vs_native_ratio" => Some(1.0),
+            name if bare(name).ends_with("_exit") => {
+                let floor = of(&self.floor, name)?.samples(bare(name))?;
+                Some(floor.median().into())
+            }
+            _ => None,
+        })
+    }
+}
+
+/// The name under which a tiny guest measures what Linux measures too.
+fn bare(name: &'static str) -> &'static str {
+    name.strip_suffix("_bare").unwrap_or(name)
+}
