@@ -124,7 +124,8 @@ pub fn build_domains(
     {
         compile(workspace, profile, packages, script, &remapping, progress)?;
         for package in packages {
-            let built = target_folder(workspace).join(TARGET).join(profile.cargo()).join(package);
+            let built =
+                target_folder(workspace, script).join(TARGET).join(profile.cargo()).join(package);
             let wanted = folder.join(elf_name(package));
             changed += usize::from(publish(&built, &wanted)?);
         }
@@ -184,8 +185,11 @@ fn elf_name(package: &str) -> String {
     format!("{}.elf", package.replace('-', "_"))
 }
 
-fn target_folder(workspace: &Workspace) -> PathBuf {
-    workspace.root.join("target/pd")
+/// One for each linker script: cargo does not tell builds apart by flags once
+/// these rename places, and each would replace the other's crates.
+fn target_folder(workspace: &Workspace, script: &str) -> PathBuf {
+    let name = Path::new(script).file_stem().unwrap_or(OsStr::new("other"));
+    workspace.root.join("target/pd").join(name)
 }
 
 fn compile(
@@ -206,7 +210,7 @@ fn compile(
         .current_dir(&workspace.root)
         .args(["build", "--quiet", "--target", TARGET, "--profile", profile.cargo()])
         .arg("--target-dir")
-        .arg(target_folder(workspace))
+        .arg(target_folder(workspace, script))
         .args(packages.iter().flat_map(|package| ["-p", package]))
         // It goes before the user's RUSTFLAGS, which are for other programs.
         .env("CARGO_ENCODED_RUSTFLAGS", encode(flags))
