@@ -89,6 +89,10 @@ pub(crate) const DEBUGGER_COMMANDS: &str = "c\nq\n";
 
 /// The configuration in Bochs's words; `console` and `status` are the terminals
 /// that become COM1 and COM2. What they carry is invisible to emulated time.
+///
+/// The processor's own messages stay out of the log: it calls each EPT violation
+/// an error, a guest can cause thousands a second, and the log has no limit. Why
+/// a machine ends is a panic, not an error.
 pub(crate) fn bochsrc(config: &Config, console: &Path, status: &Path) -> String {
     let memory = config.memory.0;
     let (console, status) = (console.display(), status.display());
@@ -110,7 +114,7 @@ sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 speaker: enabled=0
 log: {emulator_log}
 panic: action=fatal
-error: action=report
+error: action=report, cpu0=ignore
 info: action=ignore
 ",
         image = names::IMAGE,
