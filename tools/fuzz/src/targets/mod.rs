@@ -4,6 +4,7 @@ mod decode;
 mod devices;
 mod exit;
 mod input;
+mod machine;
 mod walk;
 
 use crate::Target;
@@ -20,6 +21,7 @@ pub static ALL: &[Target] = &[
     devices::acpi_pm::TARGET,
     devices::i8042::TARGET,
     devices::interrupts::TARGET,
+    machine::TARGET,
 ];
 
 /// The target of that name.

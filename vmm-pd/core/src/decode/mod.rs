@@ -336,12 +336,44 @@ impl fmt::Display for Undecodable {
 pub fn decode(bytes: &[u8], code: CodeSize) -> Result<Instruction, Undecodable> {
     let bytes = bytes.get(..MAX_LENGTH).unwrap_or(bytes);
     let prefixes = prefixes::scan(bytes, code)?;
+    if prefixes.length == MAX_LENGTH - 1 {
+        return shorter(bytes, code);
+    }
     let mut copy = [0; MAX_LENGTH];
     let bytes = respell(bytes, &prefixes, code, &mut copy).unwrap_or(bytes);
     match code {
         CodeSize::Bits16 => family::bits16::decode(bytes, &prefixes),
         CodeSize::Bits32 => family::bits32::decode(bytes, &prefixes),
         CodeSize::Bits64 => family::bits64::decode(bytes, &prefixes),
+    }
+}
+
+/// An instruction of 14 prefixes and one byte, which the decoder takes to be too
+/// long: decoded without one of the prefixes that have no effect.
+fn shorter(bytes: &[u8], code: CodeSize) -> Result<Instruction, Undecodable> {
+    let prefixes = bytes.get(..MAX_LENGTH - 1).unwrap_or(bytes);
+    let idle = |at: usize| match prefixes.get(at..) {
+        // One that comes again later, or a REX that is not the last prefix.
+        Some([prefix, later @ ..]) => {
+            let rex = code == CodeSize::Bits64 && prefix & 0xf0 == 0x40;
+            later.contains(prefix) || (rex && !later.is_empty())
+        }
+        _ => false,
+    };
+    // There are eleven besides REX, so one is idle.
+    let idle = (0..prefixes.len()).find(|&at| idle(at)).ok_or(Undecodable::Invalid)?;
+    let mut copy = [0; MAX_LENGTH - 1];
+    let kept = bytes.iter().enumerate().filter(|(at, _)| *at != idle);
+    for (to, (_, byte)) in copy.iter_mut().zip(kept) {
+        *to = *byte;
+    }
+    match decode(&copy, code) {
+        Ok(instruction) => {
+            Ok(Instruction { length: instruction.length.saturating_add(1), ..instruction })
+        }
+        // A sixteenth byte does not help.
+        Err(Undecodable::Incomplete) => Err(Undecodable::Invalid),
+        Err(other) => Err(other),
     }
 }
 

@@ -68,6 +68,28 @@ fn every_opcode_means_what_the_oracle_says_64_bit() {
     }
 }
 
+#[test]
+fn fifteen_bytes_may_be_fourteen_prefixes_and_an_opcode() {
+    let mut bytes = [0x66; 15];
+    bytes[14] = 0xad;
+    for size in SIZES {
+        assert_eq!(disagreement(&bytes, size), None);
+        assert_eq!(decode(&bytes, size).unwrap().length, 15);
+    }
+    // Every prefix once, and three REX.
+    let mut bytes =
+        [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x41, 0x42, 0x48, 0xab];
+    bytes[8] = 0xf3;
+    assert_eq!(disagreement(&bytes, CodeSize::Bits64), None);
+    // A sixteenth byte is one too many.
+    let mut bytes = [0x66; 16];
+    bytes[14..].copy_from_slice(&[0x89, 0x07]);
+    for size in SIZES {
+        assert!(decode(&bytes, size).is_err());
+        assert_eq!(disagreement(&bytes, size), None);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
 
