@@ -180,6 +180,15 @@ pub fn freestanding_packages(workspace: &Workspace) -> Result<Vec<String>, Domai
     Ok(packages)
 }
 
+/// The package that a program in the build's folder was compiled from.
+pub(crate) fn package_of(
+    workspace: &Workspace,
+    program: &str,
+) -> Result<Option<String>, DomainsError> {
+    let packages = freestanding_packages(workspace)?;
+    Ok(packages.into_iter().find(|package| elf_name(package) == program))
+}
+
 /// What a system description calls a package's program.
 fn elf_name(package: &str) -> String {
     format!("{}.elf", package.replace('-', "_"))

@@ -10,6 +10,7 @@
 //! own, because their compiler flags would otherwise evict everything else.
 #![forbid(unsafe_code)]
 
+mod bill;
 mod domains;
 mod files;
 mod overrides;
@@ -17,6 +18,7 @@ mod profile;
 mod system;
 mod workspace;
 
+pub use bulkhead_sbom::Bill;
 pub use domains::{Domains, DomainsError, build_domains, freestanding_packages};
 pub use files::FileError;
 pub use overrides::{GuestOverrides, OverrideError, Overrides};

@@ -8,6 +8,7 @@ use std::{
 };
 
 use bulkhead_cargo::Crates;
+use bulkhead_guest::LinuxImages;
 use bulkhead_image::Payload;
 use bulkhead_machine::{DEFAULT_MEMORY, MEMORY_MAX, Mebibytes};
 use bulkhead_progress::Progress;
@@ -19,7 +20,9 @@ use bulkhead_sdf::{
 use miette::{Context, IntoDiagnostic, Result};
 
 use crate::{
-    Domains, Overrides, Profile, Workspace, build_domains,
+    Bill, Domains, Overrides, Profile, Workspace,
+    bill::{self, Parts},
+    build_domains,
     files::{Hashing, file, fingerprint, replace},
 };
 
@@ -65,6 +68,8 @@ pub struct Guest {
 pub struct Built {
     /// The boot image.
     pub image: PathBuf,
+    /// What it is made of, and under which licences.
+    pub bill: Bill,
     /// The kernel, for a debugger.
     pub kernel: PathBuf,
     /// The protection domains' programs, for a debugger.
@@ -102,12 +107,14 @@ pub fn build_system(request: Request<'_>) -> Result<Built> {
     }
     let crates = Crates::of(&workspace.root)?;
     let domains = build_domains(workspace, profile, &draft.programs, &crates, progress)?;
-    prepare_guests(workspace, &draft, progress)?;
+    let guest = prepare_guests(workspace, &draft, progress)?;
 
     let folder = draft.folder(workspace, profile)?;
     let system = draft.realise(&folder, &domains, workspace)?;
-    let image = make_image(&system, &folder, &kernel, &domains, workspace, progress)?;
+    let parts = Parts { workspace, crates: &crates, domains: &domains, guest: guest.as_ref() };
+    let image = make_image(&system, &folder, &kernel, &parts, progress)?;
     Ok(Built {
+        bill: Bill::beside(&image),
         image,
         kernel: kernel.elf,
         domains: domains.folder,
@@ -225,13 +232,17 @@ struct Realised {
 }
 
 /// Makes the guests' images that the description names.
-fn prepare_guests(workspace: &Workspace, draft: &Draft, progress: &dyn Progress) -> Result<()> {
+fn prepare_guests(
+    workspace: &Workspace,
+    draft: &Draft,
+    progress: &dyn Progress,
+) -> Result<Option<LinuxImages>> {
     let request =
         bulkhead_guest::Request { workspace: &workspace.root, out: &workspace.out, progress };
     if draft.files.contains("linux.elf") || draft.files.contains("initramfs.cpio") {
-        bulkhead_guest::linux(&request).into_diagnostic()?;
+        return Ok(Some(bulkhead_guest::linux(&request).into_diagnostic()?));
     }
-    Ok(())
+    Ok(None)
 }
 
 /// How much memory the machine gets: room for all regions, and for the boot
@@ -279,15 +290,17 @@ fn make_image(
     realised: &Realised,
     folder: &Path,
     kernel: &bulkhead_kernel::Kernel,
-    domains: &Domains,
-    workspace: &Workspace,
+    parts: &Parts<'_>,
     progress: &dyn Progress,
 ) -> Result<PathBuf> {
+    let Parts { domains, workspace, .. } = *parts;
     let image = folder.join("system.iso");
     let key_file = folder.join("system.key");
     progress.begin("boot image", None);
     let key = key(realised, kernel, domains, workspace)?;
-    if image.exists() && fs::read_to_string(&key_file).is_ok_and(|old| old == key) {
+    let bill = Bill::beside(&image);
+    if image.exists() && bill.exists() && fs::read_to_string(&key_file).is_ok_and(|old| old == key)
+    {
         progress.end("cached");
         return Ok(image);
     }
@@ -300,6 +313,7 @@ fn make_image(
     let _ = fs::remove_file(&payload);
     let _ = fs::remove_file(&elf);
     let size = result?;
+    bill::write(parts, &realised.system, &realised.files, &kernel.elf32, &image)?;
     replace(&key_file, key.as_bytes())?;
     progress.end(&format!("{} MiB", size.div_ceil(1 << 20)));
     Ok(image)
@@ -356,11 +370,12 @@ fn key(
     Ok(key)
 }
 
-/// The sources of the code that makes images, so that an image is made anew
-/// when that changes.
+/// The sources of the code that makes images and their bills, so that both are
+/// made anew when that changes; and the versions of all crates.
 fn maker(workspace: &Workspace) -> Result<Vec<PathBuf>> {
-    let mut folders = vec![workspace.root.join("tools/image/src")];
-    let mut files = Vec::new();
+    let mut folders =
+        ["tools/image/src", "tools/sbom/src"].map(|f| workspace.root.join(f)).to_vec();
+    let mut files = vec![workspace.root.join("Cargo.lock")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).map_err(file("list", &folder))? {
             let path = entry.map_err(file("list", &folder))?.path();

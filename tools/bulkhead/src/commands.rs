@@ -98,6 +98,8 @@ pub fn build(args: SystemArgs, steps: &Steps) -> Result<u8> {
         ("boot image", built.image),
         ("kernel", built.kernel),
         ("protection domains", built.domains),
+        ("bill of materials", built.bill.spdx),
+        ("licences", built.bill.notices),
     ]
     .map(|(what, path)| {
         vec![cell(what, ui::HEADING), cell(path.display().to_string(), Style::new())]

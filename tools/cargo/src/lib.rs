@@ -12,9 +12,9 @@
 mod linked;
 mod remapping;
 
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 
-use cargo_metadata::{Metadata, MetadataCommand, Node, PackageId};
+use cargo_metadata::{Metadata, MetadataCommand};
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -34,19 +34,20 @@ pub enum CargoError {
         "`cargo metadata` in the checkout shows why; the first call needs the network"
     ))]
     Metadata(#[source] Box<cargo_metadata::Error>),
-    /// The answer has no dependencies in it.
-    #[error("cargo's list of packages does not say which depends on which")]
-    NoGraph,
-    /// A package that the workspace lacks.
+    /// Cargo cannot be called, or does not say what depends on what.
+    #[error("cargo cannot list what is linked into a program: {reason}")]
+    Tree {
+        /// Its own words.
+        reason: String,
+    },
+    /// A package that is not there.
     #[error("the workspace has no package `{0}`")]
     Unknown(String),
 }
 
-/// The workspace's packages and their dependencies, for [`TARGET`].
+/// The workspace's packages and those that they depend on, for [`TARGET`].
 pub struct Crates {
     metadata: Metadata,
-    packages: HashMap<PackageId, usize>,
-    nodes: HashMap<PackageId, Node>,
 }
 
 impl Crates {
@@ -55,24 +56,11 @@ impl Crates {
     /// # Errors
     /// Cargo cannot be called or does not answer; its own words are in the error.
     pub fn of(workspace: &Path) -> Result<Self, CargoError> {
-        let mut metadata = MetadataCommand::new()
+        let metadata = MetadataCommand::new()
             .current_dir(workspace)
             .other_options(["--filter-platform".into(), TARGET.into()])
             .exec()
             .map_err(|error| CargoError::Metadata(Box::new(error)))?;
-        let graph = metadata.resolve.take().ok_or(CargoError::NoGraph)?;
-        let nodes = graph.nodes.into_iter().map(|node| (node.id.clone(), node)).collect();
-        let packages = metadata.packages.iter().enumerate();
-        let packages = packages.map(|(place, package)| (package.id.clone(), place)).collect();
-        Ok(Crates { metadata, packages, nodes })
-    }
-
-    /// A package of the workspace.
-    fn member(&self, name: &str) -> Result<&Package, CargoError> {
-        self.metadata
-            .workspace_packages()
-            .into_iter()
-            .find(|package| *package.name == name)
-            .ok_or_else(|| CargoError::Unknown(name.to_owned()))
+        Ok(Crates { metadata })
     }
 }

@@ -17,8 +17,9 @@ mod recipe;
 mod store;
 mod unit;
 
+pub use debian::Package;
 pub use error::GuestError;
-pub use linux::{LinuxImages, bench_linux, linux};
+pub use linux::{Content, LinuxImages, Source, UnpackedPackage, bench_linux, linux};
 pub use unit::{bench_guests, hostile_guests, unit_guests};
 
 use std::path::Path;

@@ -12,7 +12,7 @@ use crate::{
     debian::{self, Package},
     error::{GuestError, Result},
     initramfs::Archive,
-    programs,
+    programs::{self, BuiltProgram},
     recipe::Recipe,
     store,
 };
@@ -27,6 +27,41 @@ pub struct LinuxImages {
     pub initramfs: PathBuf,
     /// The kernel's version, as `uname -r` prints it.
     pub version: String,
+    /// The packages that both are made of.
+    pub packages: Vec<UnpackedPackage>,
+    /// Which of them holds the kernel.
+    pub kernel_package: String,
+    /// The initial RAM disk's files.
+    pub contents: Vec<Content>,
+}
+
+/// A package and its files.
+#[derive(Clone, Debug)]
+pub struct UnpackedPackage {
+    /// The package.
+    pub package: Package,
+    /// Where its files are.
+    pub folder: PathBuf,
+}
+
+/// A file of the initial RAM disk.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// Its place there.
+    pub path: String,
+    /// Where it is from.
+    pub source: Source,
+}
+
+/// Where a file of the initial RAM disk is from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A Debian package of this name, unchanged.
+    Package(String),
+    /// The checkout: copied from it, or written by this crate.
+    Checkout,
+    /// Compiled from this package of the workspace.
+    Program(&'static str),
 }
 
 /// Names of the two images in the build folder; `system.xml` uses them.
@@ -77,10 +112,10 @@ fn images(request: &Request<'_>, first: FirstProcess) -> Result<LinuxImages> {
     request.progress.begin("guest programs", None);
     let programs = programs::build(request, programs::ALWAYS)?;
     let (name, init) = match first {
-        FirstProcess::Shell => (INITRAMFS, sources.join("init")),
+        FirstProcess::Shell => (INITRAMFS, (sources.join("init"), Source::Checkout)),
         FirstProcess::Bench => {
-            let [(_, init)] = programs::build(request, [programs::BENCH_INIT])?;
-            (BENCH_INITRAMFS, init)
+            let [init] = programs::build(request, [programs::BENCH_INIT])?;
+            (BENCH_INITRAMFS, (init.path, Source::Program(init.package)))
         }
     };
     request.progress.end("built");
@@ -89,7 +124,7 @@ fn images(request: &Request<'_>, first: FirstProcess) -> Result<LinuxImages> {
     let unpacked = Unpacked::new(&guest, &kernel, &busybox)?;
     let (kernel_image, version) = unpacked.kernel(request.out)?;
     let initramfs = request.out.join(name);
-    let files = unpacked.files(&init, &recipe, &version, &programs)?;
+    let files = unpacked.files(init, &recipe, &version, &programs)?;
     let made_of = store::digest(files.iter().flat_map(|f| [f.path.as_bytes(), &f.contents]));
     let cached = store::is_current(&initramfs, &made_of);
     if !cached {
@@ -98,7 +133,18 @@ fn images(request: &Request<'_>, first: FirstProcess) -> Result<LinuxImages> {
     }
     manifest(&guest, &[&kernel, &busybox])?;
     request.progress.end(if cached { "cached" } else { "made" });
-    Ok(LinuxImages { kernel: kernel_image, initramfs, version })
+    let contents = files.into_iter().map(|File { path, source, .. }| Content { path, source });
+    Ok(LinuxImages {
+        kernel: kernel_image,
+        initramfs,
+        version,
+        kernel_package: kernel.name.clone(),
+        contents: contents.collect(),
+        packages: vec![
+            UnpackedPackage { folder: unpacked.kernel_files.clone(), package: kernel.clone() },
+            UnpackedPackage { folder: unpacked.busybox_files.clone(), package: busybox.clone() },
+        ],
+    })
 }
 
 /// A file of the initial RAM disk.
@@ -106,6 +152,7 @@ struct File {
     path: String,
     program: bool,
     contents: Vec<u8>,
+    source: Source,
 }
 
 /// The packages' files.
@@ -167,33 +214,42 @@ impl<'a> Unpacked<'a> {
     /// Everything that goes into the initial RAM disk.
     fn files(
         &self,
-        init: &Path,
+        (init, init_source): (PathBuf, Source),
         recipe: &Recipe,
         version: &str,
-        programs: &[(&'static str, PathBuf)],
+        programs: &[BuiltProgram],
     ) -> Result<Vec<File>> {
         let read = |path: &Path| fs::read(path).map_err(GuestError::io("reading", path));
         let content = |package: &Package, folder: &Path, wanted: String| {
             fs::read(folder.join(&wanted))
                 .map_err(|_| GuestError::Content { package: package.name.clone(), wanted })
         };
-        let program = |path: &str, contents| File { path: path.into(), program: true, contents };
+        let program = |path: &str, contents, source| File {
+            path: path.into(),
+            program: true,
+            contents,
+            source,
+        };
         let mut files = vec![
-            program("init", read(init)?),
+            program("init", read(&init)?, init_source),
             program(
                 "bin/busybox",
                 content(self.busybox, &self.busybox_files, "bin/busybox".into())?,
+                Source::Package(self.busybox.name.clone()),
             ),
         ];
-        for (name, path) in programs {
-            files.push(program(&format!("bin/{name}"), read(path)?));
+        for BuiltProgram { package, name, path } in programs {
+            let source = Source::Program(package);
+            files.push(program(&format!("bin/{name}"), read(path)?, source));
         }
         let mut order = String::new();
         for module in &recipe.kernel.modules {
             let wanted = format!("lib/modules/{version}/kernel/{module}");
             let name = module.rsplit('/').next().unwrap_or(module);
             let contents = content(self.kernel, &self.kernel_files, wanted)?;
-            files.push(File { path: format!("lib/modules/{name}"), program: false, contents });
+            let source = Source::Package(self.kernel.name.clone());
+            let path = format!("lib/modules/{name}");
+            files.push(File { path, program: false, contents, source });
             // Writing to a string cannot fail.
             let _ = writeln!(order, "{name}");
         }
@@ -201,6 +257,7 @@ impl<'a> Unpacked<'a> {
             path: "lib/modules/order".into(),
             program: false,
             contents: order.into_bytes(),
+            source: Source::Checkout,
         });
         Ok(files)
     }

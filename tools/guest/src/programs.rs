@@ -28,12 +28,22 @@ pub const ALWAYS: [Program; 2] =
 /// The first process that measures.
 pub const BENCH_INIT: Program = ("guest-bench-init", "bench-init");
 
-/// Builds programs; cargo knows when there is nothing to do. Returns names and
-/// places.
+/// A program that is built.
+#[derive(Debug)]
+pub struct BuiltProgram {
+    /// The package that it is built from.
+    pub package: &'static str,
+    /// Its name in the guest.
+    pub name: &'static str,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// Builds programs; cargo knows when there is nothing to do.
 pub fn build<const N: usize>(
     request: &Request<'_>,
     programs: [Program; N],
-) -> Result<[(&'static str, PathBuf); N]> {
+) -> Result<[BuiltProgram; N]> {
     let folder = request.out.join("guest/programs-build");
     let remapping = Crates::of(request.workspace)?.remapping();
     let flags = FLAGS.iter().map(OsStr::new).chain(remapping.iter().map(OsString::as_os_str));
@@ -55,5 +65,5 @@ pub fn build<const N: usize>(
         });
     }
     let built = folder.join(TARGET).join("release");
-    Ok(programs.map(|(_, name)| (name, built.join(name))))
+    Ok(programs.map(|(package, name)| BuiltProgram { package, name, path: built.join(name) }))
 }

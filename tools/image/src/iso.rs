@@ -18,16 +18,37 @@ use std::process::{Command, Stdio};
 
 use crate::ImageError;
 
-/// Parts of the boot loader: name, where Debian has it, and in which package.
-const LOADER: [(&str, &str, &str); 4] = [
-    ("isolinux.bin", "/usr/lib/ISOLINUX/isolinux.bin", "isolinux"),
-    ("ldlinux.c32", "/usr/lib/syslinux/modules/bios/ldlinux.c32", "syslinux-common"),
-    ("libcom32.c32", "/usr/lib/syslinux/modules/bios/libcom32.c32", "syslinux-common"),
-    ("mboot.c32", "/usr/lib/syslinux/modules/bios/mboot.c32", "syslinux-common"),
+/// A part of the boot loader.
+#[derive(Clone, Copy, Debug)]
+pub struct LoaderPart {
+    /// Its name in the image.
+    pub name: &'static str,
+    /// Where Debian has it.
+    pub path: &'static str,
+    /// In which package.
+    pub package: &'static str,
+    /// Whether the image's maker writes into it (`-boot-info-table`).
+    pub patched: bool,
+}
+
+const fn part(name: &'static str, path: &'static str, package: &'static str) -> LoaderPart {
+    LoaderPart { name, path, package, patched: false }
+}
+
+/// The boot loader's files in the image.
+pub const LOADER: [LoaderPart; 4] = [
+    LoaderPart {
+        patched: true,
+        ..part("isolinux.bin", "/usr/lib/ISOLINUX/isolinux.bin", "isolinux")
+    },
+    part("ldlinux.c32", "/usr/lib/syslinux/modules/bios/ldlinux.c32", "syslinux-common"),
+    part("libcom32.c32", "/usr/lib/syslinux/modules/bios/libcom32.c32", "syslinux-common"),
+    part("mboot.c32", "/usr/lib/syslinux/modules/bios/mboot.c32", "syslinux-common"),
 ];
 
 /// The boot sector for a disk; it is not a file of the file system.
-const DISK_SECTOR: (&str, &str) = ("/usr/lib/ISOLINUX/isohdpfx.bin", "isolinux");
+pub const DISK_SECTOR: LoaderPart =
+    part("isohdpfx.bin", "/usr/lib/ISOLINUX/isohdpfx.bin", "isolinux");
 
 /// Seconds since 1970 for everything that has a date: 1 January 2000.
 const DATE: &str = "946684800";
@@ -50,10 +71,10 @@ pub fn iso(kernel: &Path, system: &Path, command_line: &str, out: &Path) -> Resu
     std::fs::create_dir(&tree).map_err(file("cannot create", &tree))?;
     let config = tree.join("isolinux.cfg");
     std::fs::write(&config, script).map_err(file("cannot write", &config))?;
-    for (name, path, package) in LOADER {
+    for part in LOADER {
         // A copy: `-boot-info-table` writes into the first of them.
-        let from = installed(path, package)?;
-        std::fs::copy(&from, tree.join(name)).map_err(file("cannot copy", &from))?;
+        let from = installed(part)?;
+        std::fs::copy(&from, tree.join(part.name)).map_err(file("cannot copy", &from))?;
     }
     // Links, because the system can have hundreds of megabytes.
     for (name, target) in [("kernel", kernel), ("system", system)] {
@@ -73,7 +94,7 @@ pub fn iso(kernel: &Path, system: &Path, command_line: &str, out: &Path) -> Resu
             .args(["-eltorito-boot", "isolinux.bin", "-eltorito-catalog", "catalog"])
             .args(["-no-emul-boot", "-boot-load-size", "4", "-boot-info-table"])
             .arg("-isohybrid-mbr")
-            .arg(installed(DISK_SECTOR.0, DISK_SECTOR.1)?)
+            .arg(installed(DISK_SECTOR)?)
             .arg("-o")
             .arg(&image)
             .arg(&tree),
@@ -82,7 +103,8 @@ pub fn iso(kernel: &Path, system: &Path, command_line: &str, out: &Path) -> Resu
 }
 
 /// A part of the boot loader, if it is there.
-fn installed(path: &'static str, package: &'static str) -> Result<PathBuf, ImageError> {
+fn installed(part: LoaderPart) -> Result<PathBuf, ImageError> {
+    let LoaderPart { path, package, .. } = part;
     let found = PathBuf::from(path);
     if found.is_file() {
         Ok(found)

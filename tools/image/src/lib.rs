@@ -32,4 +32,4 @@ mod iso;
 
 pub use elf::{Payload, SystemElf, system_elf};
 pub use error::ImageError;
-pub use iso::iso;
+pub use iso::{DISK_SECTOR, LOADER, LoaderPart, iso};

@@ -42,7 +42,8 @@ impl SearchPath {
         SearchPath(folders.into_iter().collect())
     }
 
-    fn find(&self, path: &str) -> Option<PathBuf> {
+    /// Where a file is.
+    pub fn find(&self, path: &str) -> Option<PathBuf> {
         self.0.iter().map(|folder| folder.join(path)).find(|p| p.exists())
     }
 }

@@ -62,7 +62,15 @@ fn same_image() -> Result<(), Failed> {
     let cargo_home = build_elsewhere(&there, folder.path())?;
 
     let files = files_of(&here)?;
-    let expected = ["system.iso", "kernel.elf", "kernel32.elf", "vmm.elf", "linux.elf"];
+    let expected = [
+        "system.iso",
+        "system.spdx.json",
+        "THIRD-PARTY-NOTICES.txt",
+        "kernel.elf",
+        "kernel32.elf",
+        "vmm.elf",
+        "linux.elf",
+    ];
     for name in expected {
         if !files.iter().any(|file| file.ends_with(name)) {
             return Err(format!("{name} is not among what was built: {files:?}").into());

@@ -1,0 +1,71 @@
+//! Hands a boot image's parts to the bill of materials.
+
+use std::path::Path;
+
+use bulkhead_cargo::Crates;
+use bulkhead_guest::LinuxImages;
+use bulkhead_sbom::{Bill, Image, Prefill, Program};
+use bulkhead_sdf::{Prefill as Filled, SearchPath, System};
+use miette::{Result, miette};
+
+use crate::{Domains, Workspace, domains::package_of};
+
+/// What an image was made of, besides its description.
+pub(crate) struct Parts<'a> {
+    /// The checkout.
+    pub workspace: &'a Workspace,
+    /// Its packages.
+    pub crates: &'a Crates,
+    /// The programs.
+    pub domains: &'a Domains,
+    /// The default guest, if the system has it.
+    pub guest: Option<&'a LinuxImages>,
+}
+
+/// Writes the bill beside the image.
+pub(crate) fn write(
+    parts: &Parts<'_>,
+    system: &System,
+    files: &SearchPath,
+    kernel: &Path,
+    image: &Path,
+) -> Result<Bill> {
+    let Parts { workspace, crates, domains, guest } = *parts;
+    let find = |name: &str| files.find(name).ok_or_else(|| miette!("{name} has vanished"));
+    let mut programs = vec![program(workspace, domains, &domains.root_task)?];
+    let mut named: Vec<&str> =
+        system.domains.iter().map(|domain| domain.program.path.value.as_str()).collect();
+    named.sort_unstable();
+    named.dedup();
+    for name in named {
+        programs.push(program(workspace, domains, &find(name)?)?);
+    }
+    let mut prefills = Vec::new();
+    for region in &system.regions {
+        match &region.prefill {
+            Some(Filled::File { path, .. }) => {
+                prefills.push(Prefill { name: path.value.clone(), path: find(&path.value)? });
+            }
+            Some(Filled::Bootinfo(_)) | None => {}
+        }
+    }
+    Ok(bulkhead_sbom::write(&Image {
+        workspace: &workspace.root,
+        out: &workspace.out,
+        crates,
+        iso: image,
+        kernel,
+        folder: image.parent().unwrap_or(&workspace.out),
+        programs,
+        prefills,
+        guest,
+    })?)
+}
+
+/// A program; one from outside the build's folder comes from no package.
+fn program(workspace: &Workspace, domains: &Domains, path: &Path) -> Result<Program> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let built = path.parent() == Some(&domains.folder);
+    let package = if built { package_of(workspace, &name)? } else { None };
+    Ok(Program { name, path: path.to_owned(), package })
+}
