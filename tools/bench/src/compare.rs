@@ -47,6 +47,8 @@ impl Change {
 pub struct Comparison {
     /// Each figure of either run.
     pub changes: Vec<Change>,
+    /// The version of Linux that ran then, if another runs now.
+    pub other_linux: Option<String>,
 }
 
 impl Comparison {
@@ -56,9 +58,13 @@ impl Comparison {
     }
 }
 
-/// Compares. A figure that `measured` does not name was left out of this run on
-/// purpose, and is not gone.
-pub fn compare(old: &[Record], new: &[Figure], left_out: impl Fn(&str) -> bool) -> Comparison {
+/// Compares. A figure that was `left_out` of this run on purpose is not gone.
+pub fn compare(
+    old: &[Record],
+    new: &[Figure],
+    linux: Option<&str>,
+    left_out: impl Fn(&str) -> bool,
+) -> Comparison {
     let mut changes: Vec<Change> = new
         .iter()
         .map(|figure| {
@@ -92,7 +98,12 @@ pub fn compare(old: &[Record], new: &[Figure], left_out: impl Fn(&str) -> bool) 
             });
         }
     }
-    Comparison { changes }
+    let then = old.iter().find_map(|record| record.linux.as_deref());
+    let other_linux = match (then, linux) {
+        (Some(then), Some(now)) if then != now => Some(then.to_owned()),
+        _ => None,
+    };
+    Comparison { changes, other_linux }
 }
 
 #[cfg(test)]
@@ -116,7 +127,17 @@ mod tests {
             min: None,
             max: None,
             samples: None,
+            linux: Some("6.1.0".into()),
         }
+    }
+
+    #[test]
+    fn another_linux_is_noticed() {
+        let old = [record("cpuid_exit", "ticks", 1)];
+        let with = |linux| compare(&old, &[], linux, |_| true).other_linux;
+        assert_eq!(with(Some("6.2.0")), Some("6.1.0".into()));
+        assert_eq!(with(Some("6.1.0")), None);
+        assert_eq!(with(None), None);
     }
 
     #[test]
@@ -135,7 +156,7 @@ mod tests {
             figure("mmio_read_exit", 1100.0),
             figure("x2apic_read_exit", 1.0),
         ];
-        let comparison = compare(&old, &new, |_| false);
+        let comparison = compare(&old, &new, None, |_| false);
         let verdicts: Vec<Verdict> = comparison.changes.iter().map(|c| c.verdict).collect();
         assert_eq!(
             verdicts,
@@ -150,6 +171,6 @@ mod tests {
         );
         assert_eq!(comparison.changes[2].part(), Some(0.1));
         assert_eq!(comparison.changes[3].part(), None);
-        assert_eq!(compare(&old, &new, |_| true).count(Verdict::Gone), 0);
+        assert_eq!(compare(&old, &new, None, |_| true).count(Verdict::Gone), 0);
     }
 }

@@ -1,6 +1,11 @@
 //! Figures as text: one JSON object a line, to be kept and compared.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
@@ -39,6 +44,9 @@ pub struct Record {
     /// See `min`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<Number>,
+    /// Version of the Linux that ran, if one did: figures hold for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linux: Option<String>,
 }
 
 /// Whole where it can be: `1123` rather than `1123.0`. Nothing where it is no
@@ -53,7 +61,7 @@ fn number(value: f64) -> Option<Number> {
 }
 
 impl Record {
-    fn of(figure: &Figure) -> Option<Record> {
+    fn of(figure: &Figure, linux: Option<&str>) -> Option<Record> {
         let samples = figure.samples.as_ref();
         Some(Record {
             name: figure.spec.name.into(),
@@ -65,6 +73,7 @@ impl Record {
             min: samples.map(|s| s.min().into()),
             max: samples.map(|s| s.max().into()),
             samples: samples.map(|s| s.count().into()),
+            linux: linux.map(str::to_owned),
         })
     }
 
@@ -80,8 +89,14 @@ impl Record {
             (1..=NAME_MAX).contains(&text.len())
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-. ".contains(&b))
         };
-        for (field, text) in [("name", &self.name), ("unit", &self.unit), ("board", &self.board)] {
-            if !plain(text) {
+        let words = [
+            ("name", Some(&self.name)),
+            ("unit", Some(&self.unit)),
+            ("board", Some(&self.board)),
+            ("linux", self.linux.as_ref()),
+        ];
+        for (field, text) in words {
+            if text.is_some_and(|text| !plain(text)) {
                 return Some(format!(
                     "`{field}` must be 1 to {NAME_MAX} letters, digits, `_`, `-`, `.` or spaces"
                 ));
@@ -92,24 +107,54 @@ impl Record {
     }
 }
 
-/// Writes figures to a file, whole or not at all.
+/// Writes figures to a file, whole or not at all; `linux` is the version of the
+/// Linux that ran.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write(path: &Path, figures: &[Figure]) -> Result<(), BenchError> {
+pub fn write(path: &Path, figures: &[Figure], linux: Option<&str>) -> Result<(), BenchError> {
     let mut text = String::new();
-    for record in figures.iter().filter_map(Record::of) {
+    for record in figures.iter().filter_map(|figure| Record::of(figure, linux)) {
         // A record has no map with keys that are not text, so it always encodes.
         if let Ok(line) = serde_json::to_string(&record) {
             text += &line;
             text.push('\n');
         }
     }
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    fs::write(&temporary, text)
-        .and_then(|()| fs::rename(&temporary, path))
+    replace(path, &text)
+}
+
+/// Writes a file by way of a name beside it, so that it is whole or as it was.
+///
+/// # Errors
+/// It cannot be written.
+pub fn replace(path: &Path, text: &str) -> Result<(), BenchError> {
+    let beside = beside(path);
+    fs::write(&beside, text)
+        .and_then(|()| fs::rename(&beside, path))
         .map_err(|source| BenchError::File { what: "write", path: path.to_owned(), source })
+}
+
+/// Whether [`replace`] will be able to, as far as can be known before: a run takes
+/// minutes, and what it is for should not fail at its end.
+///
+/// # Errors
+/// It will not.
+pub fn check_writable(path: &Path) -> Result<(), BenchError> {
+    let beside = beside(path);
+    if path.is_dir() {
+        let source = io::Error::from(io::ErrorKind::IsADirectory);
+        return Err(BenchError::File { what: "write", path: path.to_owned(), source });
+    }
+    fs::write(&beside, "")
+        .and_then(|()| fs::remove_file(&beside))
+        .map_err(|source| BenchError::File { what: "write", path: path.to_owned(), source })
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
 }
 
 /// Reads figures of an earlier run.
@@ -118,16 +163,15 @@ pub fn write(path: &Path, figures: &[Figure]) -> Result<(), BenchError> {
 /// The file cannot be read, is none, or holds a line that is no figure.
 pub fn read(path: &Path) -> Result<Vec<Record>, BenchError> {
     let unreadable = |source| BenchError::File { what: "read", path: path.to_owned(), source };
-    let length = fs::metadata(path).map_err(unreadable)?.len();
     let refuse =
         |line: usize, reason: String| BenchError::Record { path: path.to_owned(), line, reason };
-    if length > FILE_MAX {
-        return Err(refuse(
-            1,
-            format!("the file has {length} bytes, and at most {FILE_MAX} are read"),
-        ));
+    let mut bytes = Vec::new();
+    // What a file says of its length is not to be trusted: it may be a device.
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_MAX {
+        return Err(refuse(1, format!("the file is longer than {} MiB", FILE_MAX >> 20)));
     }
-    let bytes = fs::read(path).map_err(unreadable)?;
     let mut records: Vec<Record> = Vec::new();
     let mut names = BTreeSet::new();
     for (n, line) in bytes.split(|&b| b == b'\n').enumerate() {
@@ -135,8 +179,9 @@ pub fn read(path: &Path) -> Result<Vec<Record>, BenchError> {
         if line.is_empty() {
             continue;
         }
-        let record: Record = serde_json::from_slice(line)
-            .map_err(|error| refuse(n + 1, format!("{error}").replace(" at line 1", "")))?;
+        let record: Record = serde_json::from_slice(line).map_err(|error| {
+            refuse(n + 1, format!("{error}").replace(" at line 1 column", " at column"))
+        })?;
         if let Some(fault) = record.fault() {
             return Err(refuse(n + 1, fault));
         }
@@ -173,12 +218,17 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back_one_object_a_line() {
         let (_folder, path) = file(b"old");
-        write(&path, &[figure("cpuid_exit", 1300.0), figure("timer_latency", 0.5)]).unwrap();
+        write(
+            &path,
+            &[figure("cpuid_exit", 1300.0), figure("timer_latency", 0.5)],
+            Some("6.1.0-1-amd64"),
+        )
+        .unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(
             text.lines().next().unwrap(),
             "{\"name\":\"cpuid_exit\",\"unit\":\"ticks\",\"value\":1300,\"budget\":1550,\
-             \"board\":\"bochs\",\"floor\":1100,\"min\":1,\"max\":3,\"samples\":3}"
+             \"board\":\"bochs\",\"floor\":1100,\"min\":1,\"max\":3,\"samples\":3,\"linux\":\"6.1.0-1-amd64\"}"
         );
         let records = read(&path).unwrap();
         assert_eq!(records.len(), 2);
@@ -204,6 +254,21 @@ mod tests {
             assert!(error.contains(reason), "{error}");
             assert!(!error.contains('\u{1b}'), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_without_end_is_refused() {
+        let error = read(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(error.contains("longer than 4 MiB"), "{error}");
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_is_known_before() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(check_writable(&folder.path().join("a.json")).is_ok());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left over");
+        assert!(check_writable(&folder.path().join("no/a.json")).is_err());
+        assert!(check_writable(folder.path()).is_err());
     }
 
     #[test]

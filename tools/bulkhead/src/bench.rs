@@ -1,11 +1,9 @@
 //! `bench`: measures, and shows what came of it.
 
-use std::{fs, path::Path};
-
 use anstyle::Style;
 use bulkhead_bench::{Change, Comparison, Counted, Figure, Phase, Report, Request, Unit, Verdict};
 use bulkhead_build::Workspace;
-use miette::{IntoDiagnostic, Result, WrapErr};
+use miette::{Result, WrapErr};
 
 use crate::{
     cli::BenchArgs,
@@ -21,27 +19,26 @@ pub fn bench(args: &BenchArgs, steps: &Steps) -> Result<u8> {
     let workspace = Workspace::find()?;
     // Before anything long begins.
     let old = args.compare.as_deref().map(bulkhead_bench::read).transpose()?;
+    for path in [&args.json, &args.svg].into_iter().flatten() {
+        bulkhead_bench::check_writable(path)?;
+    }
     setup::system(&workspace, steps, args.no_install)?;
     let filter = args.filter.as_deref();
     let report = bulkhead_bench::run(&Request { workspace: &workspace, filter, progress: steps })?;
     if let Some(path) = &args.json {
-        bulkhead_bench::write(path, &report.figures).wrap_err("the figures are not kept")?;
+        bulkhead_bench::write(path, &report.figures, report.linux.as_deref())
+            .wrap_err("the figures are not kept")?;
     }
     if let Some(path) = &args.svg {
-        draw(path, &report)?;
+        bulkhead_bench::replace(path, &bulkhead_bench::svg(&report))?;
     }
     show(&report);
     if let Some(old) = old {
         let left_out = |name: &str| filter.is_some_and(|filter| !name.contains(filter));
-        show_comparison(&bulkhead_bench::compare(&old, &report.figures, left_out));
+        let linux = report.linux.as_deref();
+        show_comparison(&bulkhead_bench::compare(&old, &report.figures, linux, left_out));
     }
     Ok(0)
-}
-
-fn draw(path: &Path, report: &Report) -> Result<()> {
-    fs::write(path, bulkhead_bench::svg(report))
-        .into_diagnostic()
-        .wrap_err_with(|| format!("cannot write the picture {}", path.display()))
 }
 
 fn show(report: &Report) {
@@ -233,6 +230,11 @@ fn show_comparison(comparison: &Comparison) {
         [Verdict::Worse, Verdict::Better, Verdict::Same].map(|verdict| comparison.count(verdict));
     let style = if worse > 0 { BAD } else { GOOD };
     ui::say(&format!("\n{style}{worse} worse{style:#}, {better} better, {same} the same"));
+    if let Some(other) = &comparison.other_linux {
+        ui::say(&format!(
+            "{CAUTION}Linux {other} ran then{CAUTION:#}: what is different may be its doing"
+        ));
+    }
 }
 
 fn change(change: &Change) -> Vec<Column> {

@@ -81,7 +81,9 @@ pub fn image(
     ];
     let output = Command::new("gcc")
         .args(["-m32", "-nostdlib", "-nostartfiles", "-static", "-no-pie"])
-        .args(["-Wl,--build-id=none,-z,noexecstack,-z,max-page-size=4096"])
+        // Without symbols: they name temporary files, and the loader would copy
+        // another name each time.
+        .args(["-Wl,-s,--build-id=none,-z,noexecstack,-z,max-page-size=4096"])
         .args(defines)
         .arg("-Wl,-T")
         .arg(&script_file)
