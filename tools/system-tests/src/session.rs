@@ -65,6 +65,24 @@ impl Session {
         }
     }
 
+    /// Waits until the console is as it should be. `accept` is given what the
+    /// console has shown since it was last asked, here or earlier.
+    pub fn expect_console(
+        &mut self,
+        what: &str,
+        mut accept: impl FnMut(&[u8]) -> bool,
+        limit: Duration,
+    ) {
+        let until = Instant::now() + limit;
+        loop {
+            let from = std::mem::replace(&mut self.seen, self.transcript.len());
+            if accept(&self.transcript[from..]) {
+                return;
+            }
+            self.advance(until, what);
+        }
+    }
+
     /// Types.
     pub fn type_text(&self, keys: &str) {
         self.keyboard.send(keys.as_bytes());
@@ -156,8 +174,18 @@ impl Session {
 
     fn advance(&mut self, until: Instant, awaited: &str) {
         let wait = until.saturating_duration_since(Instant::now());
+        if wait.is_zero() {
+            // There may be no end of events.
+            self.fail(&format!("{awaited} did not come in time"));
+        }
         match self.events.recv_timeout(wait) {
-            Ok(event) => self.take(event),
+            Ok(event) => {
+                self.take(event);
+                // One look at the console for all that has come since the last.
+                while let Ok(event) = self.events.try_recv() {
+                    self.take(event);
+                }
+            }
             Err(RecvTimeoutError::Timeout) => self.fail(&format!("{awaited} did not come in time")),
             Err(RecvTimeoutError::Disconnected) => {
                 let ending = self.ending.as_ref().map(ToString::to_string).unwrap_or_default();
