@@ -7,7 +7,7 @@
 //! host, because in an emulator the guest would spend most of its boot on it.
 #![forbid(unsafe_code)]
 
-mod bzimage;
+pub mod bzimage;
 mod debian;
 mod error;
 mod initramfs;

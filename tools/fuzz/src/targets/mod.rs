@@ -1,10 +1,13 @@
 //! Every target.
 
+mod boot;
 mod decode;
+mod description;
 mod devices;
 mod exit;
 mod input;
 mod machine;
+mod queues;
 mod walk;
 
 use crate::Target;
@@ -22,6 +25,16 @@ pub static ALL: &[Target] = &[
     devices::i8042::TARGET,
     devices::interrupts::TARGET,
     machine::TARGET,
+    boot::TARGET,
+    boot::UNPACK,
+    description::SDF,
+    description::TOML,
+    description::SPEC,
+    description::CONFIG,
+    description::STATUS,
+    queues::QUEUE,
+    queues::VIRT,
+    queues::DRIVER,
 ];
 
 /// The target of that name.
