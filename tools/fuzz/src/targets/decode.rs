@@ -7,7 +7,7 @@ use vmm_core::decode::{
 use crate::Target;
 
 /// Bytes that begin or make an instruction of interest.
-const PARTS: &[&[u8]] = &[
+pub(super) const PARTS: &[&[u8]] = &[
     &[0x66],
     &[0x67],
     &[0x48],

@@ -4,6 +4,7 @@ mod boot;
 mod decode;
 mod description;
 mod devices;
+mod emulate;
 mod exit;
 mod input;
 mod machine;
@@ -17,6 +18,7 @@ pub static ALL: &[Target] = &[
     exit::TARGET,
     decode::TARGET,
     decode::SHORT,
+    emulate::TARGET,
     walk::TARGET,
     devices::uart::TARGET,
     devices::pit::TARGET,
