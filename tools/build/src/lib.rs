@@ -18,6 +18,7 @@ mod profile;
 mod system;
 mod workspace;
 
+pub use bulkhead_cargo::CHECKOUT;
 pub use bulkhead_sbom::Bill;
 pub use domains::{Domains, DomainsError, build_domains, freestanding_packages};
 pub use files::FileError;

@@ -1,7 +1,7 @@
 //! From a system description to a boot image.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{BufWriter, Write},
     path::{Path, PathBuf},
@@ -74,6 +74,8 @@ pub struct Built {
     pub kernel: PathBuf,
     /// The protection domains' programs, for a debugger.
     pub domains: PathBuf,
+    /// The program of each protection domain.
+    pub programs: BTreeMap<String, PathBuf>,
     /// Its guests, in the order in which the console selects them.
     pub guests: Vec<Guest>,
     /// What the machine needs.
@@ -117,6 +119,7 @@ pub fn build_system(request: Request<'_>) -> Result<Built> {
         bill: Bill::beside(&image),
         image,
         kernel: kernel.elf,
+        programs: programs(&system),
         domains: domains.folder,
         guests: guests(&system.system, &system.configuration),
         memory: system.memory,
@@ -258,6 +261,16 @@ fn machine_memory(system: &System) -> Mebibytes {
         .fold(OVERHEAD, u64::saturating_add);
     let stepped = needed.div_ceil(MEMORY_STEP).saturating_mul(MEMORY_STEP >> 20);
     Mebibytes(u32::try_from(stepped).unwrap_or(u32::MAX)).clamp(DEFAULT_MEMORY, MEMORY_MAX)
+}
+
+/// Where the program of each protection domain is.
+fn programs(realised: &Realised) -> BTreeMap<String, PathBuf> {
+    let domains = realised.system.domains.iter();
+    let found = domains.filter_map(|domain| {
+        let path = realised.files.find(&domain.program.path.value)?;
+        Some((domain.name.value.clone(), path))
+    });
+    found.collect()
 }
 
 /// Guests in the order of the serial virtualiser's clients, which is what the

@@ -1,6 +1,7 @@
 //! The smaller commands, and what `run` and `build` have in common.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     path::Path,
 };
@@ -55,6 +56,7 @@ pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
         timeout,
         transcript,
         statistics,
+        programs: built.programs,
     })
 }
 
@@ -82,6 +84,7 @@ pub fn boot(
         guests: Vec::new(),
         wait_for_ready: false,
         statistics: false,
+        programs: BTreeMap::new(),
         timeout: console.timeout,
         transcript: console.log.as_deref().map(create).transpose()?,
     })

@@ -5,11 +5,14 @@ mod console;
 mod guests;
 mod keys;
 mod statistics;
+mod symbols;
 mod terminal;
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, Read},
+    path::PathBuf,
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread,
     time::{Duration, Instant},
@@ -28,6 +31,7 @@ use self::{
     guests::Guests,
     keys::{Action, Keys},
     statistics::Statistics,
+    symbols::Symbols,
     terminal::RawMode,
 };
 use crate::{
@@ -50,6 +54,8 @@ pub struct Session {
     pub transcript: Option<File>,
     /// Show the guests' counters when it ends.
     pub statistics: bool,
+    /// Programs by protection domain, for the names of their functions.
+    pub programs: BTreeMap<String, PathBuf>,
 }
 
 /// Everything that can happen.
@@ -111,6 +117,7 @@ pub fn run(session: Session) -> Result<u8> {
         keys: raw.is_some().then(Keys::default),
         held: session.wait_for_ready.then(Vec::new),
         statistics: Statistics::default(),
+        symbols: Symbols::new(session.programs),
         answered: 0,
     };
     let outcome = live.greet().and_then(|()| {
@@ -180,6 +187,7 @@ struct Live {
     /// Keys from before the system was ready.
     held: Option<Vec<u8>>,
     statistics: Statistics,
+    symbols: Symbols,
     /// Guests whose counters were shown.
     answered: usize,
 }
@@ -271,6 +279,11 @@ impl Live {
             Event::Status(status) => {
                 self.guests.observe(&status);
                 self.console.message(&describe(&status))?;
+                if let Status::PdReport { pd, text } = &status {
+                    for place in self.symbols.explain(pd, text) {
+                        self.console.message(&format!("      {FAINT}{place}{FAINT:#}"))?;
+                    }
+                }
                 match status {
                     Status::Ready | Status::Guest { event: GuestEvent::Started, .. } => {
                         if let Some(held) = self.held.take() {
