@@ -9,7 +9,8 @@
 //!
 //! The surprising fact: on this machine a tick is an emulated instruction, and
 //! nothing of the host's clock reaches it. So two runs of the same image give the
-//! same ticks, and a figure that changed is a program that changed.
+//! same ticks, and a figure that changed is a program that changed. What the host
+//! does reach is RDRAND: Linux, which uses it, boots a little differently each time.
 #![forbid(unsafe_code)]
 
 mod compare;

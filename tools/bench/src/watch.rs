@@ -160,3 +160,45 @@ impl Watch {
         BenchError::Run { run: self.run, why, tail, log: self.log.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(line: &str) -> (Seen, Option<String>) {
+        let mut seen = Seen::default();
+        let wrong = seen.take(Event::Status(Status::parse(line)));
+        (seen, wrong)
+    }
+
+    #[test]
+    fn what_goes_wrong_on_the_machine_ends_the_measurement_with_its_reason() {
+        for (line, reason) in [
+            ("guest unit stopped result=102 : triple fault", "result 102: triple fault"),
+            ("guest debian restarted count=1 : reset", "restarted: reset"),
+            ("pd vmm fault kind=vm address=0x10 : write to nothing", "write to nothing"),
+            ("system - failed : no memory", "no memory"),
+        ] {
+            let (_, wrong) = taken(line);
+            assert!(wrong.as_deref().is_some_and(|w| w.contains(reason)), "{line}: {wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_good_end_and_the_native_mark_are_kept() {
+        let (seen, wrong) = taken("guest debian stopped result=0 : power-off");
+        assert_eq!((seen.stopped.map(|(outcome, _)| outcome), wrong), (Some(Outcome(0)), None));
+        let (seen, wrong) = taken("00001f2e3d4c");
+        assert_eq!((seen.marks, wrong), (vec!["00001f2e3d4c".to_owned()], None));
+    }
+
+    #[test]
+    fn what_a_guest_printed_does_not_act_on_the_terminal() {
+        let watch = Watch { run: "x", log: PathBuf::new() };
+        let seen = Seen { console: b"\x1b[2Jgone\x07\r\n".to_vec(), ..Seen::default() };
+        let BenchError::Run { tail, .. } = watch.failed("why".into(), &seen) else {
+            panic!("another error");
+        };
+        assert_eq!(tail, "[2Jgone\n");
+    }
+}

@@ -53,7 +53,8 @@ pub enum Command {
     /// Measure what exits, interrupts and a boot cost, against budgets and floors
     ///
     /// Boots several systems on the emulated PC, where a tick is an emulated instruction: two runs
-    /// of the same sources give the same figures, whatever the host does meanwhile.
+    /// of the same sources give the same figures, whatever the host does meanwhile. Only a boot of
+    /// Linux, which uses random numbers, differs by about one part in 10,000.
     Bench(BenchArgs),
     /// Feed hostile input to everything that reads any; `fuzz --help` shows how
     #[command(disable_help_flag = true)]
