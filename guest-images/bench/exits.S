@@ -22,10 +22,13 @@
     __VA_ARGS__; \
     rdtsc; subl %r8d, %eax; stosl; decl %r9d; jnz 55b
 
-/* Runs user code at `entry`, which ends with int3. */
+/* All memory again from here on, where it differs. */
+#define HIGH (1 << 39)
+
+/* Runs user code at `entry`, beyond `user_offset`, which ends with int3. */
 #define USER(entry) \
     pushq $USER_DATA32; movl $user_stack_top, %eax; pushq %rax; pushq $USER_FLAGS; \
-    pushq $USER_CODE64; movl $entry, %eax; pushq %rax; \
+    pushq $USER_CODE64; movl $entry, %eax; addq user_offset(%rip), %rax; pushq %rax; \
     movq %rsp, fault_rsp(%rip); addq $40, fault_rsp(%rip); \
     movl $77f, fault_resume(%rip); movl $-1, fault_vector(%rip); \
     iretq; \
@@ -46,6 +49,11 @@ long:
     PRINT_SAMPLES("port_read_exit")
     USER(user_port_write)
     PRINT_SAMPLES("port_write_exit")
+    /* Where kernels and position-independent programs lie. */
+    movq pml4(%rip), %rax
+    movq %rax, pml4 + 8(%rip)
+    movq $HIGH, %rax
+    movq %rax, user_offset(%rip)
     USER(user_mmio_read)
     PRINT_SAMPLES("mmio_read_exit")
     movl $APIC_BASE, %ecx
@@ -73,6 +81,8 @@ user_mmio_read:
     int3
 
     .bss
+    .balign 16
+user_offset: .space 8
     .balign 16
     .space 4096
 user_stack_top:

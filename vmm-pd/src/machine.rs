@@ -11,7 +11,7 @@ use statistics::{Counter, Recorder};
 use vmm_core::{
     boot::BootError,
     bus::cpuid::Leaf,
-    cpu::{Cpu, Event},
+    cpu::Cpu,
     layout::{BadRamSize, RamSize},
     outcome::{Outcome, Policy, RestartReason, StopReason, result},
     report,
@@ -156,8 +156,11 @@ impl<'s> Machine<'s> {
         let mut next = self.start();
         loop {
             next = match next {
-                Next::Guest(Outcome::Resume) => self.enter(None),
-                Next::Guest(Outcome::Inject(event)) => self.enter(Some(event)),
+                Next::Guest(Outcome::Resume) => self.enter(),
+                Next::Guest(Outcome::Inject(event)) => {
+                    self.cpu.inject(event);
+                    self.enter()
+                }
                 Next::Guest(Outcome::Halt { until }) => {
                     self.doorbell.flush();
                     self.timer.sleep(until, &self.vm.statistics);
@@ -175,33 +178,38 @@ impl<'s> Machine<'s> {
         }
     }
 
-    /// Runs the guest until the next thing happens.
-    #[inline]
-    fn enter(&mut self, event: Option<Event>) -> Next {
-        if let Some(event) = event {
-            self.cpu.inject(event);
-        }
-        let prepared = self.cpu.prepare(self.vm.next_deadline());
-        let statistics = &self.vm.statistics;
-        statistics.set(Counter::KernelCalls, self.cpu.calls());
-        statistics.entering(self.cpu.now().0);
-        if let Err(refused) = prepared {
-            return Next::Refused(refused);
-        }
-        match self.cpu.run() {
-            Stopped::Exit(message) => {
-                let outcome =
-                    self.vm.exited(&mut self.cpu, &mut self.ram, &mut self.doorbell, &message);
-                if self.doorbell.busy() {
-                    self.attend(message.reason == PREEMPTION_TIMER_EXPIRED);
-                }
-                Next::Guest(outcome)
+    /// Runs the guest until there is something else to do than that.
+    fn enter(&mut self) -> Next {
+        loop {
+            self.cpu.prepare(self.vm.next_deadline());
+            if let Some(refused) = self.cpu.refused() {
+                return Next::Refused(refused);
             }
-            Stopped::Notified(arrival) => {
-                self.vm.statistics.returned(self.cpu.now().0);
-                let outcome = self.vm.notified(&mut self.cpu, &mut self.doorbell, arrival);
-                self.attend(false);
-                Next::Guest(outcome)
+            let statistics = &self.vm.statistics;
+            statistics.set(Counter::KernelCalls, self.cpu.calls());
+            statistics.entering(self.cpu.now().0);
+            let outcome = match self.cpu.run() {
+                Stopped::Exit(message) => {
+                    let outcome =
+                        self.vm.exited(&mut self.cpu, &mut self.ram, &mut self.doorbell, &message);
+                    if self.doorbell.busy() {
+                        self.attend(message.reason == PREEMPTION_TIMER_EXPIRED);
+                    }
+                    outcome
+                }
+                Stopped::Notified(arrival) => {
+                    self.vm.statistics.returned(self.cpu.now().0);
+                    let outcome = self.vm.notified(&mut self.cpu, &mut self.doorbell, arrival);
+                    self.attend(false);
+                    outcome
+                }
+            };
+            match outcome {
+                Outcome::Resume => {}
+                Outcome::Inject(event) => self.cpu.inject(event),
+                Outcome::Halt { .. } | Outcome::Restart(_) | Outcome::Stop(_) => {
+                    return Next::Guest(outcome);
+                }
             }
         }
     }

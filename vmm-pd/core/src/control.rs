@@ -147,9 +147,15 @@ fn operand(cpu: &mut impl Cpu, value: u64) -> u64 {
     if value >> 32 == 0 || in_64_bit_mode(cpu) { value } else { value & 0xffff_ffff }
 }
 
-/// Whether the guest executes 64-bit code.
+/// Whether the guest executes 64-bit code. For code above 4 GiB, as operating
+/// systems' is, that costs nothing: in no other mode has RIP an upper half
+/// (Intel SDM vol. 3C, 27.3.1.4).
+#[inline]
 pub fn in_64_bit_mode(cpu: &mut impl Cpu) -> bool {
     const L: u32 = 1 << 13;
+    if cpu.rip() >> 32 != 0 {
+        return true;
+    }
     cpu.state(StateField::Efer) & EFER_LMA != 0 && cpu.access_rights(SegmentRegister::Cs) & L != 0
 }
 

@@ -321,6 +321,9 @@ pub const REASON_ENTRY_REFUSED: u32 = u32::MAX;
 
 impl ExitMessage {
     /// What happened. Total: any words parse.
+    // Inlined, each reason leads straight to its row; the frequent ones are
+    // never built in memory.
+    #[inline(always)]
     pub fn parse(&self) -> Exit {
         let q = self.qualification;
         if self.reason == REASON_ENTRY_REFUSED {
@@ -446,6 +449,7 @@ fn parse_cr(q: u64) -> CrAccess {
     }
 }
 
+#[inline(always)]
 fn parse_io(q: u64) -> Exit {
     let width = match q & 7 {
         0 => Width::Byte,

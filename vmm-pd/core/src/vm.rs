@@ -16,7 +16,7 @@
 //!
 //! After each exit: devices whose time has come move on, the exit is handled,
 //! and what the next entry delivers is chosen. The surprising fact: nothing here
-//! asks all devices for their deadlines at an exit that touched none.
+//! asks devices for their deadlines at an exit; a bus asks the one that it touched.
 
 use crate::bus::cpuid::{self, Cpuid};
 use crate::bus::msr::MsrState;
@@ -57,7 +57,38 @@ pub struct Setup<'a> {
     pub statistics: Recorder,
 }
 
-/// Everything that a bus can lead to.
+/// Devices that wait for moments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Timed {
+    Interrupts,
+    Pit,
+    Uart,
+    Rtc,
+    Pm,
+}
+
+impl Timed {
+    const ALL: [Timed; 5] = [Timed::Interrupts, Timed::Pit, Timed::Uart, Timed::Rtc, Timed::Pm];
+}
+
+/// A deadline that never comes.
+const NEVER: Ticks = Ticks(u64::MAX);
+
+/// When each device has something to do, as it said when it was last touched.
+#[derive(Clone, Debug)]
+pub(crate) struct Deadlines {
+    each: [Ticks; Timed::ALL.len()],
+    earliest: Ticks,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Deadlines { each: [NEVER; Timed::ALL.len()], earliest: NEVER }
+    }
+}
+
+/// Everything that a bus can lead to. Whoever changes a device says so
+/// ([`Devices::touched`]), because its deadline may then be another.
 pub struct Devices {
     /// All interrupt controllers.
     pub interrupts: Interrupts,
@@ -79,13 +110,14 @@ pub struct Devices {
     pub unclaimed_ports: u64,
     /// Accesses to guest-physical addresses that nobody claimed.
     pub unclaimed_addresses: u64,
+    pub(crate) deadlines: Deadlines,
 }
 
 impl Devices {
     fn new(tsc: TscFrequency, cpuid: &Cpuid, rtc: Rtc, now: Ticks) -> Self {
         let mut interrupts = Interrupts::new(tsc, u32::from(cpuid.physical_bits()));
         interrupts.enter_virtual_wire();
-        Devices {
+        let mut devices = Devices {
             interrupts,
             uart: Uart::new(tsc),
             pit: Pit::new(tsc),
@@ -96,26 +128,40 @@ impl Devices {
             pci: Pci::new(),
             unclaimed_ports: 0,
             unclaimed_addresses: 0,
+            deadlines: Deadlines::default(),
+        };
+        devices.all_touched();
+        devices
+    }
+
+    /// What a device says of its next moment.
+    #[inline]
+    fn deadline_of(&self, device: Timed) -> Ticks {
+        match device {
+            Timed::Interrupts => self.interrupts.deadline(),
+            Timed::Pit => self.pit.deadline(),
+            Timed::Uart => self.uart.deadline(),
+            Timed::Rtc => self.rtc.deadline(),
+            Timed::Pm => self.pm.deadline(),
+        }
+        .unwrap_or(NEVER)
+    }
+
+    /// A device was touched, so its deadline may be another.
+    #[inline]
+    pub(crate) fn touched(&mut self, device: Timed) {
+        let deadline = self.deadline_of(device);
+        let Deadlines { each, earliest } = &mut self.deadlines;
+        if each[device as usize] != deadline {
+            each[device as usize] = deadline;
+            *earliest = each.iter().copied().fold(NEVER, Ticks::min);
         }
     }
 
-    /// The earliest moment at which a device has something to do.
-    fn deadline(&self) -> Option<Ticks> {
-        let mut earliest = Ticks(u64::MAX);
-        for deadline in [
-            self.interrupts.deadline(),
-            self.pit.deadline(),
-            self.uart.deadline(),
-            self.rtc.deadline(),
-            self.pm.deadline(),
-        ] {
-            if let Some(deadline) = deadline
-                && deadline < earliest
-            {
-                earliest = deadline;
-            }
+    fn all_touched(&mut self) {
+        for device in Timed::ALL {
+            self.touched(device);
         }
-        (earliest.0 != u64::MAX).then_some(earliest)
     }
 
     /// Lets time pass for every device.
@@ -129,6 +175,7 @@ impl Devices {
         self.interrupts.set_line(Gsi(numbers::COM1_IRQ), self.uart.irq());
         self.carry_rtc_line();
         self.interrupts.set_line(Gsi(numbers::SCI_IRQ), self.pm.sci());
+        self.all_touched();
     }
 
     /// The clock's interrupt goes to its line and is an ACPI event besides.
@@ -188,7 +235,6 @@ pub struct Vm {
     restarts: u32,
     /// Where the guest stands while it is halted.
     halted: Option<Boundary>,
-    deadline: Option<Ticks>,
 }
 
 impl Vm {
@@ -198,7 +244,7 @@ impl Vm {
         let cpuid = Cpuid::new(host_cpuid, switchable, tsc);
         let rtc = Rtc::new(tsc, epoch_seconds, now, ram);
         let devices = Devices::new(tsc, &cpuid, rtc, now);
-        let mut vm = Vm {
+        Vm {
             devices,
             msrs: MsrState::new(cpuid.physical_bits()),
             cpuid,
@@ -208,10 +254,7 @@ impl Vm {
             policy,
             restarts: 0,
             halted: None,
-            deadline: None,
-        };
-        vm.refresh_deadline();
-        vm
+        }
     }
 
     /// Back to power-on, for a guest that starts again. The clock keeps its time,
@@ -224,7 +267,6 @@ impl Vm {
         self.msrs = MsrState::new(self.cpuid.physical_bits());
         self.events = Events::default();
         self.halted = None;
-        self.refresh_deadline();
     }
 
     /// How often the guest was started again.
@@ -243,6 +285,7 @@ impl Vm {
     }
 
     /// The guest exited.
+    #[inline(always)]
     pub fn exited(
         &mut self,
         cpu: &mut impl Cpu,
@@ -266,7 +309,6 @@ impl Vm {
         self.devices.uart.readable(now, outside);
         self.devices.uart.writable(outside);
         self.devices.advance(now);
-        self.refresh_deadline();
         if let Some(mut boundary) = self.halted {
             return self.go_on_from(cpu, &mut boundary);
         }
@@ -278,31 +320,27 @@ impl Vm {
     }
 
     /// The next moment at which a device has something to do: when the guest is
-    /// to exit at the latest. Cached.
-    pub const fn next_deadline(&self) -> Option<Ticks> {
-        self.deadline
+    /// to exit at the latest.
+    #[inline]
+    pub fn next_deadline(&self) -> Option<Ticks> {
+        let earliest = self.devices.deadlines.earliest;
+        (earliest != NEVER).then_some(earliest)
     }
 
     /// Lets time pass if a device waits for it.
     pub(crate) fn advance_if_due(&mut self, now: Ticks) {
-        if let Some(deadline) = self.deadline
-            && deadline <= now
-        {
+        if self.devices.deadlines.earliest <= now {
             self.statistics.add(Counter::Deadlines, 1);
             self.devices.advance(now);
-            self.refresh_deadline();
         }
-    }
-
-    /// A device was touched, so the earliest deadline may be another.
-    pub(crate) fn refresh_deadline(&mut self) {
-        self.deadline = self.devices.deadline();
     }
 
     /// What the devices say themselves, to compare.
     #[cfg(test)]
     pub(crate) fn devices_deadline(&self) -> Option<Ticks> {
-        self.devices.deadline()
+        let earliest = Timed::ALL.map(|device| self.devices.deadline_of(device));
+        let earliest = earliest.into_iter().fold(NEVER, Ticks::min);
+        (earliest != NEVER).then_some(earliest)
     }
 
     /// The guest stands at `boundary` and executes HLT behind it.
@@ -338,7 +376,7 @@ impl Vm {
                 self.halted = None;
                 Outcome::Inject(event)
             }
-            None if self.halted.is_some() => Outcome::Halt { until: self.deadline },
+            None if self.halted.is_some() => Outcome::Halt { until: self.next_deadline() },
             None => Outcome::Resume,
         }
     }

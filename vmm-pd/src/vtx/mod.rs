@@ -86,8 +86,7 @@ impl Vtx {
             refused: None,
         };
         vtx.set_controls();
-        vtx.check()?;
-        Ok(vtx)
+        vtx.refused().map_or(Ok(vtx), Err)
     }
 
     /// What can be switched on for the guest.
@@ -95,12 +94,11 @@ impl Vtx {
         self.switchable
     }
 
-    /// The first field that the kernel refused, if it did.
-    ///
-    /// # Errors
-    /// That one.
-    pub fn check(&self) -> Result<(), Refused> {
-        self.refused.map_or(Ok(()), Err)
+    /// The first field that the kernel refused, if it did: the guest must not
+    /// be entered.
+    #[inline(always)]
+    pub fn refused(&self) -> Option<Refused> {
+        self.refused
     }
 
     /// Kernel calls so far, entries left out.
@@ -110,21 +108,17 @@ impl Vtx {
     }
 
     /// Makes the virtual CPU ready to run until `deadline` at the latest.
-    ///
-    /// # Errors
-    /// A field that the kernel refused since the last entry.
-    #[inline]
-    pub fn prepare(&mut self, deadline: Option<Ticks>) -> Result<(), Refused> {
-        let deadline = if self.nmi_poll { Some(self.nmi_retry(deadline)) } else { deadline };
-        self.arm(deadline);
-        self.check()?;
+    #[inline(always)]
+    pub fn prepare(&mut self, deadline: Option<Ticks>) {
+        if self.nmi_poll || self.timer.is_due(deadline) {
+            self.set_timer(deadline);
+        }
         self.cache.forget();
-        Ok(())
     }
 
     /// Runs the guest, for which the virtual CPU was prepared, until something
     /// happens.
-    #[inline]
+    #[inline(always)]
     pub fn run(&mut self) -> Stopped {
         match vcpu::enter(&mut self.entry, core::mem::take(&mut self.registers)) {
             Return::Notified(_) => {

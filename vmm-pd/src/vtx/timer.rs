@@ -48,18 +48,25 @@ impl PreemptionTimer {
         PreemptionTimer { shift: None, armed: None, entries: 0, set_at: 0 }
     }
 
-    /// Sets the timer for `deadline` unless it is set so.
+    /// No deadline at all is the far future, until the timer expires.
+    #[inline(always)]
+    fn wanted(deadline: Option<Ticks>) -> Ticks {
+        deadline.unwrap_or(Ticks(u64::MAX))
+    }
+
+    /// Counts an entry, and says whether the timer must be set before it.
+    #[inline(always)]
+    pub fn is_due(&mut self, deadline: Option<Ticks>) -> bool {
+        self.entries += 1;
+        self.armed != Some(Self::wanted(deadline)) || self.entries >= ENTRIES_MAX
+    }
+
+    /// Sets the timer for `deadline`.
     ///
     /// # Returns
-    /// What to write to the timer's field, if anything.
-    #[inline]
-    fn arm(&mut self, deadline: Option<Ticks>) -> Option<u32> {
-        self.entries += 1;
-        // No deadline at all: `armed` is the far future until it expires.
-        let wanted = deadline.unwrap_or(Ticks(u64::MAX));
-        if self.armed == Some(wanted) && self.entries < ENTRIES_MAX {
-            return None;
-        }
+    /// What to write to the timer's field.
+    fn set(&mut self, deadline: Option<Ticks>) -> u32 {
+        let wanted = Self::wanted(deadline);
         let now = timestamp_counter();
         let value = match self.shift {
             None => MEASURE,
@@ -72,7 +79,7 @@ impl PreemptionTimer {
         self.armed = Some(wanted);
         self.entries = 0;
         self.set_at = now;
-        Some(value)
+        value
     }
 
     /// It ran out.
@@ -89,15 +96,15 @@ impl PreemptionTimer {
 
 impl Vtx {
     /// Ends the guest's run at `deadline`.
-    #[inline]
-    pub(super) fn arm(&mut self, deadline: Option<Ticks>) {
-        if let Some(value) = self.timer.arm(deadline) {
-            self.write(field::PREEMPTION_TIMER_VALUE, value.into());
-        }
+    #[inline(never)]
+    pub(super) fn set_timer(&mut self, deadline: Option<Ticks>) {
+        let deadline = if self.nmi_poll { Some(self.nmi_retry(deadline)) } else { deadline };
+        let value = self.timer.set(deadline);
+        self.write(field::PREEMPTION_TIMER_VALUE, value.into());
     }
 
     /// The deadline at which a guest with a blocked NMI is looked at again.
-    pub(super) fn nmi_retry(&self, deadline: Option<Ticks>) -> Ticks {
+    fn nmi_retry(&self, deadline: Option<Ticks>) -> Ticks {
         let retry = Ticks(timestamp_counter()).saturating_add(NMI_RETRY);
         deadline.map_or(retry, |d| d.min(retry))
     }

@@ -12,7 +12,7 @@ mod tests;
 
 use crate::layout::numbers as n;
 use crate::types::{Gpa, Ticks, Width};
-use crate::vm::Devices;
+use crate::vm::{Devices, Timed};
 
 /// What an address leads to, and the offset in its page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,7 +42,11 @@ fn claim(devices: &Devices, gpa: Gpa) -> Option<Claim> {
 pub fn read(devices: &mut Devices, gpa: Gpa, width: Width, now: Ticks) -> u64 {
     match claim(devices, gpa) {
         Some(Claim::IoApic(offset)) => devices.interrupts.ioapic_read(offset, width),
-        Some(Claim::LocalApic(offset)) => devices.interrupts.lapic_read(offset, width, now),
+        Some(Claim::LocalApic(offset)) => {
+            let value = devices.interrupts.lapic_read(offset, width, now);
+            devices.touched(Timed::Interrupts);
+            value
+        }
         None => {
             devices.unclaimed_addresses = devices.unclaimed_addresses.wrapping_add(1);
             width.mask()
@@ -56,6 +60,7 @@ pub fn write(devices: &mut Devices, gpa: Gpa, width: Width, value: u64, now: Tic
         Some(Claim::IoApic(offset)) => devices.interrupts.ioapic_write(offset, width, value),
         Some(Claim::LocalApic(offset)) => {
             devices.interrupts.lapic_write(offset, width, value, now);
+            devices.touched(Timed::Interrupts);
         }
         None => devices.unclaimed_addresses = devices.unclaimed_addresses.wrapping_add(1),
     }

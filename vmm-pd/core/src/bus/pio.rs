@@ -20,7 +20,7 @@ use crate::devices::{debug_exit, pvpanic};
 use crate::layout::numbers as n;
 use crate::outside::Outside;
 use crate::types::{Gsi, Port, Ticks, Width};
-use crate::vm::Devices;
+use crate::vm::{Devices, Timed};
 
 /// What a byte reads that no device drives.
 const FLOATING: u8 = 0xFF;
@@ -45,7 +45,7 @@ enum Claim {
 }
 
 /// Who answers a byte at `port`.
-#[inline]
+#[inline(always)]
 fn claim(port: u16) -> Option<Claim> {
     const COM1_LAST: u16 = n::COM1_PORT + 7;
     const DEBUG_EXIT_LAST: u16 = n::DEBUG_EXIT_PORT + debug_exit::EXIT_PORTS - 1;
@@ -105,6 +105,7 @@ fn pci_window(port: Port, width: Width) -> Option<u8> {
 }
 
 /// IN: reads `width` bytes, at most four, from `port`, zero-extended.
+#[inline(always)]
 pub fn read(
     devices: &mut Devices,
     port: Port,
@@ -134,6 +135,7 @@ pub fn read(
 /// # Returns
 /// What a device asked of the machine; if several did, the first.
 #[must_use]
+#[inline(always)]
 pub fn write(
     devices: &mut Devices,
     port: Port,
@@ -171,6 +173,7 @@ fn split(port: Port, width: Width) -> impl Iterator<Item = (usize, Option<u16>)>
     (0..width.bytes().min(4)).map(move |i| (i, port.0.checked_add(i as u16)))
 }
 
+#[inline(never)]
 fn read_bytes(
     devices: &mut Devices,
     port: Port,
@@ -191,6 +194,7 @@ fn read_bytes(
     value
 }
 
+#[inline(never)]
 fn write_bytes(
     devices: &mut Devices,
     port: Port,
@@ -216,7 +220,7 @@ fn write_bytes(
 
 /// # Returns
 /// Nothing if no device claims the port.
-#[inline]
+#[inline(always)]
 fn read_byte(
     devices: &mut Devices,
     port: u16,
@@ -227,11 +231,20 @@ fn read_byte(
         Claim::Uart(offset) => {
             let value = devices.uart.read(offset, now, outside);
             devices.interrupts.set_line(Gsi(n::COM1_IRQ), devices.uart.irq());
+            devices.touched(Timed::Uart);
             value
         }
         Claim::Pic(register) => devices.interrupts.pic_read(register),
-        Claim::Pit(register) => devices.pit.read(register, now),
-        Claim::SystemControlB => devices.system_control_b.read(&mut devices.pit, now),
+        Claim::Pit(register) => {
+            let value = devices.pit.read(register, now);
+            devices.touched(Timed::Pit);
+            value
+        }
+        Claim::SystemControlB => {
+            let value = devices.system_control_b.read(&mut devices.pit, now);
+            devices.touched(Timed::Pit);
+            value
+        }
         Claim::KeyboardData => devices.keyboard.read_data(),
         Claim::KeyboardCommand => devices.keyboard.read_status(),
         // Write-only, as on a PC.
@@ -239,6 +252,8 @@ fn read_byte(
         Claim::RtcData => {
             let value = devices.rtc.read(now);
             devices.carry_rtc_line();
+            devices.touched(Timed::Rtc);
+            devices.touched(Timed::Pm);
             value
         }
         Claim::Post | Claim::DebugExit => 0,
@@ -247,6 +262,7 @@ fn read_byte(
         Claim::Pm(register) => {
             let value = devices.pm.read(register, now);
             devices.interrupts.set_line(Gsi(n::SCI_IRQ), devices.pm.sci());
+            devices.touched(Timed::Pm);
             value
         }
         Claim::PciData(offset) => read_pci(&devices.pci, offset, Width::Byte) as u8,
@@ -256,7 +272,7 @@ fn read_byte(
 /// # Returns
 /// Nothing if no device claims the port; else what the device asked of the
 /// machine.
-#[inline]
+#[inline(always)]
 fn write_byte(
     devices: &mut Devices,
     port: u16,
@@ -268,6 +284,7 @@ fn write_byte(
         Claim::Uart(offset) => {
             devices.uart.write(offset, value, now, outside);
             devices.interrupts.set_line(Gsi(n::COM1_IRQ), devices.uart.irq());
+            devices.touched(Timed::Uart);
             None
         }
         Claim::Pic(register) => {
@@ -278,11 +295,13 @@ fn write_byte(
             devices.pit.write(register, value, now);
             let output = devices.pit.advance(now);
             devices.interrupts.set_timer_output(output);
+            devices.touched(Timed::Pit);
             None
         }
         // The gate and the speaker of counter 2: no interrupt comes of them.
         Claim::SystemControlB => {
             devices.system_control_b.write(&mut devices.pit, value, now);
+            devices.touched(Timed::Pit);
             None
         }
         Claim::KeyboardData => devices.keyboard.write_data(value),
@@ -294,6 +313,8 @@ fn write_byte(
         Claim::RtcData => {
             devices.rtc.write(value, now);
             devices.carry_rtc_line();
+            devices.touched(Timed::Rtc);
+            devices.touched(Timed::Pm);
             None
         }
         Claim::Post => None,
@@ -306,6 +327,7 @@ fn write_byte(
         Claim::Pm(register) => {
             let request = devices.pm.write(register, value, now);
             devices.interrupts.set_line(Gsi(n::SCI_IRQ), devices.pm.sci());
+            devices.touched(Timed::Pm);
             request
         }
         Claim::PciData(offset) => {

@@ -593,6 +593,24 @@ fn an_mmio_read_reaches_the_local_apic() {
     assert!(!b.cpu.reads.contains(&StateField::IdtVectoringInfo), "a call saved");
 }
 
+/// Above 4 GiB there is 64-bit code only, and each of EFER and CS would be a
+/// kernel call.
+#[test]
+fn code_above_4_gib_tells_its_mode_by_its_address() {
+    let mut b = Bench::long_mode();
+    // The second 512 GiB are the first again.
+    let tables = (TABLES + 0x1003).to_le_bytes();
+    b.memory.write(Gpa(TABLES + 8), &tables).unwrap();
+    b.memory.0[0x1000..0x1002].copy_from_slice(&[0x8b, 0x03]);
+    b.cpu.rip = 0x80_0000_1000;
+    // Were it asked for, it would say 32-bit code.
+    b.cpu.segments[SegmentRegister::Cs as usize].access_rights = 0xc09b;
+    assert_eq!(b.exit_at(48, 0x181, 2, APIC_LINEAR + 0x30), Outcome::Resume);
+    assert_eq!(b.cpu.gprs[0] & 0xff, 0x14);
+    assert_eq!(b.cpu.rip, 0x80_0000_1002);
+    assert!(!b.cpu.reads.contains(&StateField::Efer), "{:?}", b.cpu.reads);
+}
+
 #[test]
 fn addresses_that_are_nothing_read_all_ones() {
     let mut b = Bench::long_mode();

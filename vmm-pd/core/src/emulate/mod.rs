@@ -22,6 +22,7 @@ use core::fmt;
 
 pub use retire::retire;
 
+use crate::control;
 use crate::cpu::{Cpu, Exception, SegmentRegister, StateField};
 use crate::decode::{self, CodeSize, MAX_LENGTH, ShortMove, Undecodable};
 use crate::memory::GuestMemory;
@@ -199,17 +200,14 @@ impl<C: Cpu, M: GuestMemory, B: MmioBus + PortBus> Machine<'_, C, M, B> {
 
     /// A plain move between a register and the reported address, in 64-bit
     /// code: no translation of the operand, no vector register touched, and of
-    /// the processor's state only EFER, CR3 and the code segment's rights read,
-    /// each of which may cost a kernel call. The rest is for [`Self::complete`].
+    /// the processor's state only CR3 read, and for code below 4 GiB EFER and the
+    /// code segment's rights, each of which may cost a kernel call. The rest is for [`Self::complete`].
     ///
     /// CR4.LA57 is not looked at: no guest is offered it, and one that had it
     /// would execute a wrong move of its own.
     fn short_path(&mut self, violation: Violation) -> Option<Completion> {
         let gpa = violation.gpa;
-        if !violation.operand
-            || self.cpu.state(StateField::Efer) & context::EFER_LMA == 0
-            || self.cpu.access_rights(SegmentRegister::Cs) & context::RIGHTS_LONG == 0
-        {
+        if !violation.operand || !control::in_64_bit_mode(self.cpu) {
             return None;
         }
         let rip = self.cpu.rip();

@@ -16,13 +16,22 @@ const PENDING_SINGLE_STEP: u64 = 1 << 14;
 /// single-stepping guest gets its trap. For the VMM's other exits too.
 ///
 /// Fields are written only if they change, since each may cost a kernel call.
+#[inline(always)]
 pub fn retire(cpu: &mut impl Cpu, next: u64) {
     cpu.set_rip(next);
     let flags = cpu.state(StateField::Rflags);
+    let blocking = cpu.state(StateField::Interruptibility);
+    if flags & (RFLAGS_RF | RFLAGS_TF) != 0 || blocking & BLOCKING_BY_STI_OR_MOV_SS != 0 {
+        retire_rest(cpu, flags, blocking);
+    }
+}
+
+/// What seldom has to be done.
+#[cold]
+fn retire_rest(cpu: &mut impl Cpu, flags: u64, blocking: u64) {
     if flags & RFLAGS_RF != 0 {
         cpu.set_state(StateField::Rflags, flags & !RFLAGS_RF);
     }
-    let blocking = cpu.state(StateField::Interruptibility);
     if blocking & BLOCKING_BY_STI_OR_MOV_SS != 0 {
         cpu.set_state(StateField::Interruptibility, blocking & !BLOCKING_BY_STI_OR_MOV_SS);
     }

@@ -10,6 +10,7 @@ use crate::devices::uart::Uart;
 use crate::interrupts::Interrupts;
 use crate::layout::RamSize;
 use crate::time::TscFrequency;
+use crate::vm::Deadlines;
 
 const NOW: Ticks = Ticks(1);
 /// Version registers, which no two devices share.
@@ -31,6 +32,7 @@ fn devices() -> Devices {
         pci: Pci::new(),
         unclaimed_ports: 0,
         unclaimed_addresses: 0,
+        deadlines: Deadlines::default(),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::interrupts::Interrupts;
 use crate::layout::RamSize;
 use crate::outside::testing::FakeOutside;
 use crate::time::TscFrequency;
+use crate::vm::Deadlines;
 use proptest::prelude::*;
 
 const HZ: u64 = 1_000_000_000;
@@ -39,6 +40,7 @@ impl Bench {
             pci: Pci::new(),
             unclaimed_ports: 0,
             unclaimed_addresses: 0,
+            deadlines: Deadlines::default(),
         };
         Bench { devices, out: FakeOutside::new(), now: Ticks(0) }
     }
