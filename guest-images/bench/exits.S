@@ -49,6 +49,8 @@ long:
     PRINT_SAMPLES("port_read_exit")
     USER(user_port_write)
     PRINT_SAMPLES("port_write_exit")
+    USER(user_mmio_read)
+    PRINT_SAMPLES("mmio_read_exit_low")
     /* Where kernels and position-independent programs lie. */
     movq pml4(%rip), %rax
     movq %rax, pml4 + 8(%rip)

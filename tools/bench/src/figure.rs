@@ -87,6 +87,7 @@ pub const CATALOGUE: &[Spec] = &[
     not_reached("port_write_exit", "port write, emulated (COM1 scratch)", Unit::Ticks, 900.0),
     spec("x2apic_read_exit", "x2APIC register read (ID)", Unit::Ticks, Some(1600.0)),
     spec("mmio_read_exit", "MMIO read, emulated (local APIC)", Unit::Ticks, Some(2300.0)),
+    spec("mmio_read_exit_low", "the same by code below 4 GiB", Unit::Ticks, None),
     spec("cpuid_exit_bare", "CPUID exit of a tiny guest", Unit::Ticks, None),
     spec("port_read_exit_bare", "port read of a tiny guest", Unit::Ticks, None),
     spec("port_write_exit_bare", "port write of a tiny guest", Unit::Ticks, None),

@@ -99,6 +99,7 @@ impl Run {
                 "port_write_exit",
                 "x2apic_read_exit",
                 "mmio_read_exit",
+                "mmio_read_exit_low",
                 "cpuid_exit_bare",
                 "port_read_exit_bare",
                 "port_write_exit_bare",
@@ -106,6 +107,7 @@ impl Run {
             Run::Exits => &[
                 "x2apic_read_exit",
                 "mmio_read_exit",
+                "mmio_read_exit_low",
                 "cpuid_exit_bare",
                 "port_read_exit_bare",
                 "port_write_exit_bare",
