@@ -76,19 +76,6 @@ impl Interrupts {
         self.set_line(TIMER_GSI, true);
     }
 
-    /// As after power-up, all lines too: their owners are reset with it.
-    pub fn reset(&mut self) {
-        self.lapic.reset();
-        self.lapic.lower_pins();
-        self.nmi = false;
-        self.init = false;
-        self.pic_output = false;
-        self.lines = 0;
-        self.pic = Pic::new();
-        self.ioapic = IoApic::new();
-        self.raise_timer();
-    }
-
     /// Makes the virtual wire that firmware leaves, for guests that start
     /// without: see [`Lapic::enter_virtual_wire`].
     pub fn enter_virtual_wire(&mut self) {

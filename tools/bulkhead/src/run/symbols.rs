@@ -56,7 +56,9 @@ fn at(loader: &Loader, address: u64) -> Vec<String> {
     if let Ok(mut frames) = loader.find_frames(address) {
         while let Ok(Some(frame)) = frames.next() {
             let name = frame.function.as_ref().and_then(|name| name.demangle().ok());
-            let mut text = name.unwrap_or("?".into()).into_owned();
+            // Line tables name inlined functions, and not all others.
+            let name = name.map(String::from).or_else(|| symbol(loader, address));
+            let mut text = name.unwrap_or_else(|| "?".to_owned());
             if let Some((file, line)) = frame.location.and_then(|at| Some((at.file?, at.line?))) {
                 let file = file.strip_prefix(CHECKOUT).map_or(file, |rest| &rest[1..]);
                 text += &format!(" at {file}:{line}");
@@ -65,9 +67,15 @@ fn at(loader: &Loader, address: u64) -> Vec<String> {
         }
     }
     if found.is_empty() {
-        found.extend(loader.find_symbol(address).map(str::to_owned));
+        found.extend(symbol(loader, address));
     }
     found
+}
+
+/// The function in whose code an address lies.
+fn symbol(loader: &Loader, address: u64) -> Option<String> {
+    let name = loader.find_symbol(address)?;
+    Some(addr2line::demangle_auto(name.into(), None).into_owned())
 }
 
 #[cfg(test)]

@@ -317,14 +317,3 @@ fn lines_that_no_pin_has_are_ignored() {
     }
     assert_eq!(fabric, before);
 }
-
-#[test]
-fn reset_is_power_up() {
-    let mut fabric = symmetric();
-    route_pin(&mut fabric, 10, 0x45 | LEVEL);
-    fabric.set_line(Gsi(10), true);
-    fabric.set_nmi_line(true);
-    fabric.raise_nmi();
-    fabric.reset();
-    assert_eq!(fabric, self::fabric());
-}

@@ -129,14 +129,6 @@ impl Lapic {
         }
     }
 
-    /// A hardware reset, IA32_APIC_BASE included. The pins keep their levels.
-    pub fn reset(&mut self) {
-        self.init();
-        self.mode = Mode::Xapic;
-        self.page = base_bits::DEFAULT_PAGE;
-        self.bsp = true;
-    }
-
     /// An INIT: everything but IA32_APIC_BASE (Intel SDM vol. 3A, 11.4.7.3).
     pub fn init(&mut self) {
         self.task_priority = 0;

@@ -37,11 +37,6 @@ impl Lapic {
         self.spurious & svr::ENABLE != 0 && self.matches(destination)
     }
 
-    /// Lowers both pins: what drives them was reset.
-    pub fn lower_pins(&mut self) {
-        self.lint = [false; 2];
-    }
-
     /// Whether LINT0 turns what the 8259 pair asks for into an NMI.
     pub fn lint0_is_nmi(&self) -> bool {
         self.mode != Mode::Disabled && self.pin_mode(Pin::Lint0) == Some(DeliveryMode::Nmi)
