@@ -26,28 +26,14 @@
 use sddf::serial::{Consumer, Producer, Shared};
 use sel4_microkit::{
     Channel, ChannelSet, Handler, Infallible, IoPort, debug_println, memory_region,
-    protection_domain, var,
+    protection_domain, started, var,
 };
 use serial_driver_core::Driver;
-use serial_driver_core::uart::{Ports, Register, Uart};
+use serial_driver_core::ports::PortRange;
+use serial_driver_core::uart::Uart;
 
 const CHANNELS: [Channel; 2] = [Channel::new(0), Channel::new(1)];
 const PORTS: IoPort = IoPort::new(0);
-
-/// The UART's registers in I/O space.
-struct PortRange {
-    first: u16,
-}
-
-impl Ports for PortRange {
-    fn read(&mut self, register: Register) -> u8 {
-        PORTS.read_8(self.first + register.offset())
-    }
-
-    fn write(&mut self, register: Register, value: u8) {
-        PORTS.write_8(self.first + register.offset(), value);
-    }
-}
 
 struct Domain {
     driver: Driver<PortRange>,
@@ -60,36 +46,23 @@ fn init() -> Domain {
     let [first, second] = CHANNELS;
     let (virtualiser, interrupt) =
         if first.may_notify() { (first, second) } else { (second, first) };
-    let transmit = attached(Shared::new(
+    let transmit = started(Shared::new(
         &memory_region!(ReadWrite, tx_queue_vaddr, tx_queue_size),
         memory_region!(Read, tx_data_vaddr, tx_data_size),
     ));
-    let receive = attached(Shared::new(
+    let receive = started(Shared::new(
         &memory_region!(ReadWrite, rx_queue_vaddr, rx_queue_size),
         memory_region!(ReadWrite, rx_data_vaddr, rx_data_size),
     ));
     let first = var!(uart_port: u64 = 0x3f8);
-    let Ok(first) = u16::try_from(first) else { panic!("uart_port {first:#x} is no I/O port") };
-    assert!(first <= u16::MAX - 7, "uart_port {first:#x} leaves no room for eight ports");
-    let uart = attached(Uart::start(PortRange { first }));
+    let uart = started(Uart::start(started(PortRange::new(PORTS, first))));
     // The line may be masked still, and the UART's first edge would be lost.
-    attached(interrupt.irq_ack());
-    let driver = Driver::new(
-        uart,
-        attached(Consumer::attach(transmit)),
-        attached(Producer::attach(receive)),
-    );
+    started(interrupt.irq_ack());
+    let driver =
+        Driver::new(uart, started(Consumer::attach(transmit)), started(Producer::attach(receive)));
     let mut domain = Domain { driver, virtualiser, interrupt };
     domain.serve();
     domain
-}
-
-/// What a domain that starts cannot do without.
-fn attached<T, E: core::fmt::Display>(result: Result<T, E>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(e) => panic!("cannot start: {e}"),
-    }
 }
 
 impl Domain {
@@ -110,7 +83,7 @@ impl Handler for Domain {
     fn notified(&mut self, channels: ChannelSet) -> Result<(), Infallible> {
         if channels.contains(self.interrupt) {
             // Before the UART is looked at: an edge while masked is lost.
-            attached(self.interrupt.irq_ack());
+            started(self.interrupt.irq_ack());
         }
         self.serve();
         Ok(())

@@ -31,7 +31,8 @@ use sel4_microkit::{
     Channel, ChannelSet, Handler, Infallible, IoPort, memory_region, memory_region_opt,
     protection_domain, started, timestamp_counter, var,
 };
-use serial_driver_core::uart::{Ports, Register, Uart};
+use serial_driver_core::ports::PortRange;
+use serial_driver_core::uart::Uart;
 use shmem::{Read, ReadWrite, Region};
 use statistics::Reader;
 use status_core::Status;
@@ -43,21 +44,6 @@ const INTERRUPT: Channel = Channel::new(0);
 /// The channel of a client.
 const fn channel(client: usize) -> Channel {
     Channel::new(1 + client)
-}
-
-/// The UART's registers in I/O space.
-struct PortRange {
-    first: u16,
-}
-
-impl Ports for PortRange {
-    fn read(&mut self, register: Register) -> u8 {
-        PORTS.read_8(self.first + register.offset())
-    }
-
-    fn write(&mut self, register: Register, value: u8) {
-        PORTS.write_8(self.first + register.offset(), value);
-    }
 }
 
 struct Domain {
@@ -81,9 +67,7 @@ macro_rules! client {
 #[protection_domain]
 fn init() -> Domain {
     let first = var!(uart_port: u64 = 0x2f8);
-    let Ok(first) = u16::try_from(first) else { panic!("uart_port {first:#x} is no I/O port") };
-    assert!(first <= u16::MAX - 7, "uart_port {first:#x} leaves no room for eight ports");
-    let mut status = Status::new(started(Uart::start(PortRange { first })));
+    let mut status = Status::new(started(Uart::start(started(PortRange::new(PORTS, first)))));
 
     let config = memory_region!(Read, config_vaddr, config_size);
     let config: bulkhead_config::Status = started(bulkhead_config::load(&config));

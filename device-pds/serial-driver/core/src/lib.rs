@@ -12,6 +12,8 @@
 #![forbid(unsafe_code)]
 
 mod driver;
+#[cfg(feature = "io-ports")]
+pub mod ports;
 pub mod uart;
 
 pub use driver::{Complaint, Counters, Driver, Outcome};
