@@ -50,6 +50,5 @@ attacks:
     .endm
 
 #include "ends-code.inc"
-#include "ends-mmio.inc"
 #include "ends-devices.inc"
     .text
