@@ -4,6 +4,7 @@
 //! everything that it depends on. It is built in a temporary folder beside that
 //! and renamed into place, so what is there is whole.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::FileContext;
 use crate::interface::numbers;
+use crate::omission::Omission;
 use crate::patches::Series;
 use crate::program::Program;
 use crate::source::{Source, hex};
@@ -55,46 +57,72 @@ impl Kernel {
 /// # Errors
 /// Says what is missing or wrong, and the cure; nothing half-built stays.
 pub fn build(request: &Request) -> Result<Kernel, KernelError> {
+    build_variant(request, None)
+}
+
+/// Builds a kernel with something left out: a patch by its number, or what a
+/// file in `patches/undo` takes out, by that file's name. For tests only.
+///
+/// # Errors
+/// As [`build`]; or what is left out does not come out cleanly.
+pub fn build_without(request: &Request, what: &str) -> Result<Kernel, KernelError> {
+    let omission = Omission::find(request.workspace, what)?;
+    build_variant(request, Some(&omission))
+}
+
+fn build_variant(request: &Request, omission: Option<&Omission>) -> Result<Kernel, KernelError> {
     let Request { workspace, out, configuration, progress } = *request;
     // The tools run in folders of their own.
     let out = &std::path::absolute(out).context("cannot find", out)?;
     let source = Source::obtain(workspace, progress)?;
     let series = Series::read(workspace)?;
     check_numbers_are_there(workspace)?;
-    let key = key(&source, &series, configuration, workspace)?;
-    let folder = out.join(format!("{}-{key}", configuration.name()));
+    let inputs = Inputs { workspace, source, series, omission, configuration };
+    let name = match omission {
+        None => configuration.name().to_owned(),
+        Some(omission) => format!("{}-without-{}", configuration.name(), omission.name()),
+    };
+    let folder = out.join(format!("{name}-{}", inputs.key()?));
     if folder.is_dir() {
         return Ok(Kernel::in_folder(&folder, true));
     }
 
-    progress.begin(&format!("building the seL4 kernel ({})", configuration.name()), None);
-    let result = build_into(workspace, out, &folder, &source, &series, configuration);
+    progress.begin(&format!("building the seL4 kernel ({name})"), None);
+    let result = build_into(&inputs, out, &folder);
     progress.end(if result.is_ok() { "built" } else { "failed" });
     result?;
-    remove_others(out, &folder, configuration)?;
+    remove_others(out, &folder, &name)?;
     Ok(Kernel::in_folder(&folder, false))
 }
 
-fn build_into(
-    workspace: &Path,
-    out: &Path,
-    folder: &Path,
-    source: &Source,
-    series: &Series,
+/// Everything that a kernel is made from.
+struct Inputs<'a> {
+    workspace: &'a Path,
+    source: Source,
+    series: Series,
+    omission: Option<&'a Omission>,
     configuration: Configuration,
-) -> Result<(), KernelError> {
+}
+
+fn build_into(inputs: &Inputs, out: &Path, folder: &Path) -> Result<(), KernelError> {
     std::fs::create_dir_all(out).context("cannot create", out)?;
     remove_abandoned(out)?;
     let temporary = tempfile::Builder::new()
         .prefix(BUILDING)
         .tempdir_in(out)
         .context("cannot create a folder in", out)?;
-    let stage = Stage::prepare(source, series, configuration, temporary.path())?;
+    // Held until this function or its process ends.
+    let lock = File::open(temporary.path()).context("cannot open", temporary.path())?;
+    lock.lock().context("cannot lock", temporary.path())?;
+    let Inputs { source, series, omission, configuration, .. } = inputs;
+    let stage = Stage::prepare(source, series, *omission, *configuration, temporary.path())?;
 
     let result = temporary.path().join("result");
     std::fs::create_dir(&result).context("cannot create", &result)?;
     let kernel = Kernel::in_folder(&result, false);
-    compile(&stage, &kernel, workspace)?;
+    // Without a patch the interface may be another; nobody builds against it.
+    let numbers = omission.is_none().then_some(inputs.workspace);
+    compile(&stage, &kernel, numbers)?;
     match std::fs::rename(&result, folder) {
         // Another build of the same kernel was faster: its result is as good.
         Err(_) if folder.is_dir() => Ok(()),
@@ -105,20 +133,21 @@ fn build_into(
 /// How the name of a folder in which a kernel is being built begins.
 const BUILDING: &str = ".building-";
 
-/// After this long nobody builds in it any more: a build takes seconds.
-const ABANDONED: Duration = Duration::from_secs(3600);
+/// A folder younger than this may be about to be locked.
+const FRESH: Duration = Duration::from_secs(10);
 
-/// Removes what builds left that were killed.
+/// Removes what builds left that were killed: folders that nobody has locked.
 fn remove_abandoned(out: &Path) -> Result<(), KernelError> {
     for entry in std::fs::read_dir(out).context("cannot read", out)? {
         let entry = entry.context("cannot read", out)?;
         if !entry.file_name().to_string_lossy().starts_with(BUILDING) {
             continue;
         }
-        // One that vanishes meanwhile was not abandoned.
+        let path = entry.path();
         let age = entry.metadata().and_then(|m| m.modified()).map(|time| time.elapsed());
-        if matches!(age, Ok(Ok(age)) if age > ABANDONED) {
-            let path = entry.path();
+        // One that vanishes meanwhile was not abandoned.
+        let Ok(lock) = File::open(&path) else { continue };
+        if matches!(age, Ok(Ok(age)) if age > FRESH) && lock.try_lock().is_ok() {
             std::fs::remove_dir_all(&path).context("cannot remove", &path)?;
         }
     }
@@ -196,7 +225,9 @@ fn join(tree: &Path, file: &Path) -> Result<(), KernelError> {
     std::fs::write(file, text).context("cannot write", file)
 }
 
-fn compile(stage: &Stage, kernel: &Kernel, workspace: &Path) -> Result<(), KernelError> {
+/// Compiles and links. `numbers` is the project whose committed numbers must be
+/// this kernel's.
+fn compile(stage: &Stage, kernel: &Kernel, numbers: Option<&Path>) -> Result<(), KernelError> {
     let compiler = stage.compiler();
     let scratch = stage.scratch();
     let source = scratch.join("kernel_all.c");
@@ -206,8 +237,10 @@ fn compile(stage: &Stage, kernel: &Kernel, workspace: &Path) -> Result<(), Kerne
     let mut objects = std::thread::scope(|scope| {
         let c = scope.spawn(|| compiler.c(&source, &all));
         let rest = assemble(stage).and_then(|objects| {
-            let numbers = numbers::generate(stage.interface(), compiler, scratch)?;
-            check_numbers(workspace, &numbers)?;
+            if let Some(workspace) = numbers {
+                let generated = numbers::generate(stage.interface(), compiler, scratch)?;
+                check_numbers(workspace, &generated)?;
+            }
             Ok(objects)
         });
         match c.join() {
@@ -241,31 +274,32 @@ fn assemble(stage: &Stage) -> Result<Vec<PathBuf>, KernelError> {
         .collect()
 }
 
-/// A hash of everything that the kernel depends on.
-fn key(
-    source: &Source,
-    series: &Series,
-    configuration: Configuration,
-    workspace: &Path,
-) -> Result<String, KernelError> {
-    let mut hash = Sha256::new();
-    let mut add = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_le_bytes());
-        hash.update(bytes);
-    };
-    add(RECIPE.as_bytes());
-    add(source.hash().as_bytes());
-    for text in series.texts() {
-        add(text.as_bytes());
+impl Inputs<'_> {
+    /// A hash of everything that the kernel depends on.
+    fn key(&self) -> Result<String, KernelError> {
+        let mut hash = Sha256::new();
+        let mut add = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        add(RECIPE.as_bytes());
+        add(self.source.hash().as_bytes());
+        for text in self.series.texts() {
+            add(text.as_bytes());
+        }
+        if let Some(omission) = self.omission {
+            add(omission.name().as_bytes());
+            add(omission.text().as_bytes());
+        }
+        add(self.configuration.autoconf().as_bytes());
+        add(&Program::gcc().arg("--version").run("asking for the compiler's version")?);
+        add(&Program::objcopy().arg("--version").run("asking for the linker's version")?);
+        // A committed file that was changed must be checked again.
+        let committed = self.workspace.join(numbers::FILE);
+        add(&std::fs::read(&committed).context("cannot read", &committed)?);
+        let digest = hex(&hash.finalize());
+        Ok(digest.chars().take(KEY_DIGITS).collect())
     }
-    add(configuration.autoconf().as_bytes());
-    add(&Program::gcc().arg("--version").run("asking for the compiler's version")?);
-    add(&Program::objcopy().arg("--version").run("asking for the linker's version")?);
-    // A committed file that was changed must be checked again.
-    let committed = workspace.join(numbers::FILE);
-    add(&std::fs::read(&committed).context("cannot read", &committed)?);
-    let digest = hex(&hash.finalize());
-    Ok(digest.chars().take(KEY_DIGITS).collect())
 }
 
 /// Digits of a key: 64 bits, enough to tell any number of builds apart.
@@ -289,13 +323,15 @@ fn check_numbers(workspace: &Path, generated: &str) -> Result<(), KernelError> {
     }
 }
 
-/// Removes kernels of this configuration that other inputs made.
-fn remove_others(out: &Path, keep: &Path, configuration: Configuration) -> Result<(), KernelError> {
-    let prefix = format!("{}-", configuration.name());
+/// Removes kernels of this name that other inputs made.
+fn remove_others(out: &Path, keep: &Path, name: &str) -> Result<(), KernelError> {
+    let is_key = |rest: &str| rest.len() == KEY_DIGITS && !rest.contains('-');
     for entry in std::fs::read_dir(out).context("cannot read", out)? {
         let entry = entry.context("cannot read", out)?;
         let path = entry.path();
-        if path != keep && entry.file_name().to_string_lossy().starts_with(&prefix) {
+        let other = entry.file_name();
+        let key = other.to_str().and_then(|other| other.strip_prefix(name)?.strip_prefix('-'));
+        if path != keep && key.is_some_and(is_key) {
             std::fs::remove_dir_all(&path).context("cannot remove", &path)?;
         }
     }
@@ -311,27 +347,33 @@ mod tests {
     #[test]
     fn what_a_killed_build_left_goes_and_a_running_one_stays() {
         let out = tempfile::tempdir().unwrap();
-        let [old, new] = [".building-old", ".building-new"].map(|name| out.path().join(name));
-        for folder in [&old, &new] {
+        let names = [".building-killed", ".building-running", ".building-new"];
+        let [killed, running, new] = names.map(|name| out.path().join(name));
+        let a_while_ago = SystemTime::now() - 2 * FRESH;
+        for folder in [&killed, &running] {
             std::fs::create_dir_all(folder.join("seL4")).unwrap();
+            let times = FileTimes::new().set_modified(a_while_ago);
+            File::open(folder).unwrap().set_times(times).unwrap();
         }
-        let long_ago = SystemTime::now() - 2 * ABANDONED;
-        let times = FileTimes::new().set_modified(long_ago);
-        std::fs::File::open(&old).unwrap().set_times(times).unwrap();
+        std::fs::create_dir(&new).unwrap();
+        let lock = File::open(&running).unwrap();
+        lock.lock().unwrap();
         remove_abandoned(out.path()).unwrap();
-        assert!(!old.exists() && new.exists());
+        assert!(!killed.exists() && running.exists() && new.exists());
     }
 
     #[test]
     fn kernels_of_other_inputs_go_and_the_other_configuration_stays() {
         let out = tempfile::tempdir().unwrap();
-        let names = ["debug-1", "debug-2", "release-1"];
-        let [old, new, release] = names.map(|name| out.path().join(name));
-        for folder in [&old, &new, &release] {
+        let key = "0123456789abcde";
+        let names = ["debug-1", "debug-2", "release-1", "debug-without-0008-1"];
+        let folders = names.map(|name| out.path().join(format!("{name}{key}")));
+        for folder in &folders {
             std::fs::create_dir(folder).unwrap();
         }
-        remove_others(out.path(), &new, Configuration::Debug).unwrap();
-        assert!(!old.exists() && new.exists() && release.exists());
+        let [old, new, release, without] = &folders;
+        remove_others(out.path(), new, "debug").unwrap();
+        assert!(!old.exists() && new.exists() && release.exists() && without.exists());
     }
 
     #[test]

@@ -123,6 +123,19 @@ pub enum KernelError {
         why: String,
     },
 
+    /// A patch cannot be left out.
+    #[error("{name} cannot be left out: {why}")]
+    #[diagnostic(help(
+        "write tools/kernel/patches/undo/{name}.patch, which takes it out of the source as all \
+         patches leave it"
+    ))]
+    Omission {
+        /// What was to be left out.
+        name: String,
+        /// What is in the way.
+        why: String,
+    },
+
     /// The committed interface numbers are not those of this kernel.
     #[error("{} does not match the kernel: {difference}", .path.display())]
     #[diagnostic(help(

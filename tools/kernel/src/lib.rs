@@ -4,7 +4,8 @@
 //! Where things are: `source` obtains and checks the crate that carries the
 //! kernel, `patches` applies the series in `patches/`, `interface` makes the
 //! numbers of the kernel's calls, for C and for Rust, `configuration` holds the
-//! kernel's options, `build` puts it together and keeps the result.
+//! kernel's options, `build` puts it together and keeps the result. `omission`
+//! leaves a patch out, for tests that must fail without it.
 //!
 //! Not here: the production kernel, which comes with the Microkit SDK; what is
 //! booted together with the kernel (`bulkhead-image`).
@@ -19,6 +20,7 @@ mod compile;
 mod configuration;
 mod error;
 mod interface;
+mod omission;
 mod patches;
 mod program;
 mod source;
@@ -28,7 +30,7 @@ use std::path::Path;
 
 use bulkhead_progress::Progress;
 
-pub use build::{Kernel, Request, build};
+pub use build::{Kernel, Request, build, build_without};
 pub use configuration::Configuration;
 use error::FileContext;
 pub use error::KernelError;
@@ -47,6 +49,17 @@ pub fn numbers(workspace: &Path, progress: &dyn Progress) -> Result<String, Kern
     let source = Source::obtain(workspace, progress)?;
     let series = Series::read(workspace)?;
     let dir = tempfile::tempdir().context("cannot create a folder in", &std::env::temp_dir())?;
-    let stage = Stage::prepare(&source, &series, Configuration::Debug, dir.path())?;
+    let stage = Stage::prepare(&source, &series, None, Configuration::Debug, dir.path())?;
     numbers::generate(stage.interface(), stage.compiler(), stage.scratch())
+}
+
+/// The names of the patches, in order, and of everything that can be left out
+/// besides a whole patch.
+///
+/// # Errors
+/// The files cannot be read or parsed.
+pub fn patch_names(workspace: &Path) -> Result<(Vec<String>, Vec<String>), KernelError> {
+    let series = Series::read(workspace)?;
+    let names = series.patches().iter().map(patches::Patch::name).collect();
+    Ok((names, omission::undos(workspace)?))
 }

@@ -2,7 +2,7 @@
 //!
 //! A hunk must fit exactly where it says, to the line. There is no searching
 //! and no fuzz: a patch that lands somewhere else in a kernel is worse than
-//! one that does not land.
+//! one that does not land. Only what tests take out again may move ([`Place`]).
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -11,12 +11,15 @@ use crate::KernelError;
 use crate::error::FileContext;
 
 /// Folder of the series, from the root of the project.
-const FOLDER: &str = "tools/kernel/patches";
+pub(crate) const FOLDER: &str = "tools/kernel/patches";
 
 /// The patches in the order of their names.
 pub(crate) struct Series {
     patches: Vec<Patch>,
 }
+
+/// The texts of files, by their paths under the source tree.
+pub(crate) type Files = BTreeMap<PathBuf, String>;
 
 impl Series {
     /// Reads and parses every `*.patch` of the project.
@@ -32,44 +35,47 @@ impl Series {
         paths.sort();
         let patches = paths
             .into_iter()
-            .map(|path| {
-                let text = std::fs::read_to_string(&path).context("cannot read", &path)?;
-                Patch::parse(path, &text)
-            })
+            .map(|path| Patch::read(path, Place::Exact))
             .collect::<Result<_, _>>()?;
         Ok(Self { patches })
     }
 
-    /// Applies all patches, in order, to the files under `tree`.
-    pub fn apply(&self, tree: &Path) -> Result<(), KernelError> {
-        let mut files = BTreeMap::new();
+    /// Applies all patches, in order; returns the files that they change.
+    pub fn apply(&self, tree: &Path) -> Result<Files, KernelError> {
+        let mut files = Files::new();
         for patch in &self.patches {
-            for change in &patch.changes {
-                let path = tree.join(&change.file);
-                let text = match files.remove(&path) {
-                    Some(text) => text,
-                    None => std::fs::read_to_string(&path).context("cannot read", &path)?,
-                };
-                files.insert(path, patch.apply(change, &text)?);
-            }
+            patch.apply_all(tree, &mut files)?;
         }
-        for (path, text) in files {
-            std::fs::write(&path, text).context("cannot write", &path)?;
-        }
-        Ok(())
+        Ok(files)
     }
 
     /// The patches' texts, in order.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.patches.iter().map(|patch| patch.text.as_str())
     }
+
+    /// The patches, in order.
+    pub fn patches(&self) -> &[Patch] {
+        &self.patches
+    }
+}
+
+/// Where a hunk may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Exactly where it says.
+    Exact,
+    /// In the one place of the file that has its lines, whatever line that is:
+    /// for what is taken out again after later patches moved it.
+    Unique,
 }
 
 /// One patch file.
 #[derive(Debug)]
-struct Patch {
+pub(crate) struct Patch {
     path: PathBuf,
     text: String,
+    place: Place,
     changes: Vec<Change>,
 }
 
@@ -97,7 +103,74 @@ enum Line {
 }
 
 impl Patch {
-    fn parse(path: PathBuf, text: &str) -> Result<Self, KernelError> {
+    /// Reads and parses one file.
+    pub fn read(path: PathBuf, place: Place) -> Result<Self, KernelError> {
+        let text = std::fs::read_to_string(&path).context("cannot read", &path)?;
+        Self::parse(path, &text, place)
+    }
+
+    /// Its file's name without the ending: number and topic.
+    pub fn name(&self) -> String {
+        self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The whole file.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The files that it changes.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.changes.iter().map(|change| change.file.as_path())
+    }
+
+    /// For each line of a file how many more of it there are with the patch,
+    /// where that is more than none.
+    pub fn added(&self, file: &Path) -> BTreeMap<&str, usize> {
+        let net = self.net(file).into_iter();
+        let more = net.filter_map(|(line, n)| Some((line, usize::try_from(n).ok()?)));
+        more.filter(|(_, n)| *n > 0).collect()
+    }
+
+    /// Whether it removes a line that the other patch adds.
+    pub fn undoes(&self, other: &Patch) -> bool {
+        self.files().any(|file| {
+            let added = other.added(file);
+            let net = self.net(file);
+            net.iter().any(|(line, n)| *n < 0 && !line.is_empty() && added.contains_key(line))
+        })
+    }
+
+    /// For each line of a file how many more, or fewer, of it there are.
+    fn net(&self, file: &Path) -> BTreeMap<&str, isize> {
+        let mut net = BTreeMap::<&str, isize>::new();
+        let changes = self.changes.iter().filter(|change| change.file == file);
+        for line in changes.flat_map(|change| &change.hunks).flat_map(|hunk| &hunk.lines) {
+            match line {
+                Line::Keep(_) => {}
+                Line::Remove(text) => *net.entry(text).or_default() -= 1,
+                Line::Add(text) => *net.entry(text).or_default() += 1,
+            }
+        }
+        net
+    }
+
+    /// Applies it to `files`, which are read from `tree` where they are missing.
+    pub fn apply_all(&self, tree: &Path, files: &mut Files) -> Result<(), KernelError> {
+        for change in &self.changes {
+            let text = match files.remove(&change.file) {
+                Some(text) => text,
+                None => {
+                    let path = tree.join(&change.file);
+                    std::fs::read_to_string(&path).context("cannot read", &path)?
+                }
+            };
+            files.insert(change.file.clone(), self.apply(change, &text)?);
+        }
+        Ok(())
+    }
+
+    fn parse(path: PathBuf, text: &str, place: Place) -> Result<Self, KernelError> {
         let error =
             |line: usize, why: String| KernelError::Patch { patch: path.clone(), line, why };
         let mut changes: Vec<Change> = Vec::new();
@@ -152,7 +225,7 @@ impl Patch {
         if changes.is_empty() {
             return Err(error(1, "nothing to apply in it".into()));
         }
-        Ok(Self { path, text: text.to_owned(), changes })
+        Ok(Self { path, text: text.to_owned(), place, changes })
     }
 
     /// Makes the new text of one file.
@@ -162,7 +235,10 @@ impl Patch {
         // Lines of the source that are in `out`, or were removed.
         let mut done = 0;
         for hunk in &change.hunks {
-            let start = hunk.old_start.saturating_sub(1);
+            let start = match self.place {
+                Place::Exact => hunk.old_start.saturating_sub(1),
+                Place::Unique => self.find(change, hunk, &source)?,
+            };
             let between = source.get(done..start).ok_or_else(|| {
                 self.misfit(
                     change,
@@ -196,6 +272,26 @@ impl Patch {
         let mut new = out.join("\n");
         new.push('\n');
         Ok(new)
+    }
+
+    /// The only place of a hunk's old lines, as an index into the source.
+    fn find(&self, change: &Change, hunk: &Hunk, source: &[&str]) -> Result<usize, KernelError> {
+        let old: Vec<&str> = hunk
+            .lines
+            .iter()
+            .filter_map(|line| match line {
+                Line::Keep(text) | Line::Remove(text) => Some(text.as_str()),
+                Line::Add(_) => None,
+            })
+            .collect();
+        let mut places = source.windows(old.len()).enumerate().filter(|(_, lines)| *lines == old);
+        match (places.next(), places.next()) {
+            (Some((place, _)), None) => Ok(place),
+            (None, _) => Err(self.misfit(change, hunk.at, 1, "no place has the hunk's lines")),
+            (Some(_), Some((place, _))) => {
+                Err(self.misfit(change, hunk.at, place + 1, "a second place has the hunk's lines"))
+            }
+        }
     }
 
     fn misfit(&self, change: &Change, at: usize, line: usize, why: &str) -> KernelError {

@@ -42,6 +42,11 @@ impl Program {
         Self::new("objcopy", "binutils")
     }
 
+    /// Merges texts; every checkout has it.
+    pub fn git() -> Self {
+        Self::new("git", "git")
+    }
+
     /// Runs the kernel's own generator of bit-field accessors.
     pub fn python() -> Self {
         Self::new("python3", "python3")

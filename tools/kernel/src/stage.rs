@@ -7,6 +7,7 @@ use crate::compile::Compiler;
 use crate::error::FileContext;
 use crate::interface::calls::Interface;
 use crate::interface::headers;
+use crate::omission::Omission;
 use crate::patches::Series;
 use crate::source::Source;
 use crate::{Configuration, KernelError, bitfields};
@@ -24,6 +25,7 @@ impl Stage {
     pub fn prepare(
         source: &Source,
         series: &Series,
+        omission: Option<&Omission>,
         configuration: Configuration,
         dir: &Path,
     ) -> Result<Self, KernelError> {
@@ -31,7 +33,14 @@ impl Stage {
         let dir = &dir.canonicalize().context("cannot find", dir)?;
         copy(source, dir)?;
         let tree = dir.join("seL4");
-        series.apply(&tree)?;
+        let mut files = series.apply(&tree)?;
+        if let Some(omission) = omission {
+            omission.apply(series, &tree, &mut files, dir)?;
+        }
+        for (file, text) in files {
+            let path = tree.join(file);
+            std::fs::write(&path, text).context("cannot write", &path)?;
+        }
 
         let generated = dir.join("generated");
         std::fs::create_dir_all(&generated).context("cannot create", &generated)?;

@@ -5,7 +5,7 @@ const HEADER: &str =
     "Topic: test.\nSPDX-License-Identifier: GPL-2.0-only\n\n--- a/f.c\n+++ b/f.c\n";
 
 fn parse(body: &str) -> Result<Patch, KernelError> {
-    Patch::parse("t.patch".into(), &format!("{HEADER}{body}"))
+    Patch::parse("t.patch".into(), &format!("{HEADER}{body}"), Place::Exact)
 }
 
 fn apply(body: &str, text: &str) -> Result<String, KernelError> {
@@ -34,6 +34,16 @@ fn a_hunk_that_would_fit_elsewhere_does_not_apply() {
         message(apply(body, "zero\none\ntwo\n")),
         "t.patch:7: does not apply to f.c line 1: expected `one`, found `zero`"
     );
+}
+
+#[test]
+fn a_hunk_for_one_place_finds_it_and_takes_no_other() {
+    let text = format!("{HEADER}@@ -1,2 +1,2 @@\n one\n-two\n+2\n");
+    let patch = Patch::parse("t.patch".into(), &text, Place::Unique).unwrap();
+    let apply = |text: &str| patch.apply(&patch.changes[0], text);
+    assert_eq!(apply("zero\none\ntwo\n").unwrap(), "zero\none\n2\n");
+    assert!(message(apply("one\nthree\n")).contains("no place has"));
+    assert!(message(apply("one\ntwo\none\ntwo\n")).contains("line 3: a second place has"));
 }
 
 #[test]
@@ -72,7 +82,7 @@ fn counts_are_held_to() {
 
 #[test]
 fn headers_are_held_to() {
-    let refused = |text: &str| message(Patch::parse("t.patch".into(), text));
+    let refused = |text: &str| message(Patch::parse("t.patch".into(), text, Place::Exact));
     assert!(refused("Topic: none\n").contains("nothing to apply"));
     assert!(refused("--- a/f\n@@ -1 +1 @@\n").contains("without `+++`"));
     assert!(refused("--- a/f\n+++ b/g\n@@ -1 +1 @@\n-a\n+b\n").contains("two files"));
@@ -125,7 +135,7 @@ proptest! {
 
     #[test]
     fn no_patch_text_makes_the_parser_panic(text in "([-+@ ab]{0,6}(---|@@ -1,2 \\+1 @@|\\+\\+\\+)?[/ab]{0,3}\n){0,12}") {
-        if let Ok(patch) = Patch::parse("t.patch".into(), &text) {
+        if let Ok(patch) = Patch::parse("t.patch".into(), &text, Place::Exact) {
             for change in &patch.changes {
                 let _ = patch.apply(change, "a\nb\n");
             }
