@@ -64,13 +64,12 @@ const CR4_ALWAYS: u64 = 0x7ff;
 
 /// Exceptions that must exit: what goes into the exception bitmap.
 ///
-/// #AC, because a guest whose #AC handler cannot be entered without another
-/// #AC would keep the processor in an endless delivery that nothing interrupts;
-/// #MC, because it tells of the host's hardware. #DB can be made endless in the
-/// same way, but is not here: while it exits, DR6 is not set (Intel SDM vol. 3C,
-/// 28.1), and no kernel below us lets a VMM set it, so debuggers inside the guest
-/// would not work. Should a kernel set it, add bit 1: the exit is handled.
-pub const EXITING_EXCEPTIONS: u32 = 1 << 17 | 1 << 18;
+/// #DB and #AC, because a guest whose handler cannot be entered without another
+/// of the kind would keep the processor in an endless delivery that nothing
+/// interrupts; #MC, because it tells of the host's hardware. What surprises: a
+/// #DB that exits leaves DR6 as it was (Intel SDM vol. 3C, 28.1), and no VMM can
+/// set it; so the kernel does (patch 0028).
+pub const EXITING_EXCEPTIONS: u32 = 1 << 1 | 1 << 17 | 1 << 18;
 
 /// Primary processor controls that dispatch relies on (Intel SDM vol. 3C, table
 /// 25-6), besides those that the kernel sets itself: HLT, MWAIT, RDPMC, MONITOR

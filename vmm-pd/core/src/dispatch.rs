@@ -16,7 +16,7 @@ use crate::control::{self, Written};
 use crate::cpu::{Cpu, Exception, Gpr, StateField};
 use crate::devices::request::Request;
 use crate::emulate::{Completion, Machine, Refusal, Violation, retire};
-use crate::events::{Boundary, TripleFault};
+use crate::events::{BLOCKING_MOV_SS, BLOCKING_STI, Boundary, TripleFault};
 use crate::exit::{
     ControlRegister, CrAccess, Direction, EptViolation, EventKind, Exit, ExitMessage,
     InterruptionInfo, IoAccess,
@@ -75,6 +75,26 @@ pub fn handle(
 }
 
 /// The guest executed HLT and stands behind it.
+/// Does what delivery of #DB does besides setting DR6, which the kernel has done:
+/// DR7.GD and IA32_DEBUGCTL.BTF are cleared (Intel SDM vol. 3B, 18.2.4 and
+/// 18.4.3), and the shadow of STI or MOV SS is over. VM entry would refuse the
+/// trap flag in a shadow.
+fn debug_exception_delivered(cpu: &mut impl Cpu) {
+    const DR7_GD: u64 = 1 << 13;
+    const DEBUGCTL_BTF: u64 = 1 << 1;
+    const SHADOW: u64 = (BLOCKING_STI | BLOCKING_MOV_SS) as u64;
+    for (field, ends) in [
+        (StateField::Dr7, DR7_GD),
+        (StateField::DebugControl, DEBUGCTL_BTF),
+        (StateField::Interruptibility, SHADOW),
+    ] {
+        let value = cpu.state(field);
+        if value & ends != 0 {
+            cpu.set_state(field, value & !ends);
+        }
+    }
+}
+
 fn halt(vm: &mut Vm, cpu: &mut impl Cpu) -> Outcome {
     let mut boundary = Boundary::of(cpu);
     if boundary.trap_pending() {
@@ -161,13 +181,19 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
     /// Moves on behind the instruction that exited.
     #[inline(always)]
     fn skip(&mut self) {
+        let next = self.next_instruction();
+        retire(self.cpu, next);
+    }
+
+    /// Where the instruction behind the one that exited begins.
+    fn next_instruction(&mut self) -> u64 {
         let rip = self.cpu.rip();
         let mut next = rip.wrapping_add(u64::from(self.message.instruction_length));
         // Outside 64-bit mode EIP wraps. Only then is it worth asking.
         if rip >> 32 == 0 && next >> 32 != 0 && !control::in_64_bit_mode(self.cpu) {
             next &= 0xffff_ffff;
         }
-        retire(self.cpu, next);
+        next
     }
 
     /// The guest takes an exception at the instruction that exited.
@@ -294,7 +320,17 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
                 self.vm.statistics.add(Counter::HostNmis, 1);
                 Next::GoOn
             }
-            (EventKind::HardwareException, Vector(1)) => self.reraise(info, Exception::Debug),
+            (EventKind::HardwareException, Vector(1)) => {
+                debug_exception_delivered(self.cpu);
+                self.reraise(info, Exception::Debug)
+            }
+            (EventKind::PrivilegedSoftwareException, Vector(1)) => {
+                // INT1: a trap, so the guest stands behind it; DR6 is not set.
+                let next = self.next_instruction();
+                self.cpu.set_rip(next);
+                debug_exception_delivered(self.cpu);
+                self.reraise(info, Exception::Debug)
+            }
             (EventKind::HardwareException, Vector(17)) => {
                 self.reraise(info, Exception::AlignmentCheck)
             }

@@ -299,6 +299,26 @@ fn exceptions_that_were_made_to_exit_are_given_back() {
 }
 
 #[test]
+fn a_debug_exception_ends_what_its_delivery_ends() {
+    let mut b = Bench::long_mode();
+    b.cpu.set(StateField::ExitInterruptionInfo, 0x8000_0301);
+    b.cpu.set(StateField::Dr7, 0x2401);
+    b.cpu.set(StateField::DebugControl, 2);
+    b.cpu.set(StateField::Interruptibility, 0b1011);
+    assert_eq!(b.exit(0, 0, 0), Outcome::Inject(Event::Exception(Exception::Debug)));
+    let fields = [StateField::Dr7, StateField::DebugControl, StateField::Interruptibility];
+    assert_eq!(fields.map(|field| b.cpu.get(field)), [0x401, 0, 0b1000]);
+}
+
+#[test]
+fn int1_is_a_debug_exception_behind_itself() {
+    let mut b = Bench::long_mode();
+    b.cpu.set(StateField::ExitInterruptionInfo, 0x8000_0501);
+    assert_eq!(b.exit(0, 0, 1), Outcome::Inject(Event::Exception(Exception::Debug)));
+    assert_eq!(b.cpu.rip, 0x1001);
+}
+
+#[test]
 fn a_fault_of_iret_blocks_nmis_again() {
     let mut b = Bench::long_mode();
     b.cpu.set(StateField::ExitInterruptionInfo, 0x8000_1b11);
