@@ -18,13 +18,10 @@ mod layout;
 mod memory;
 mod monitor;
 mod panic;
-mod status;
 mod threads;
 mod window;
 
-use sel4_root_task::{BootInfo, Objects, root_task};
-
-use status::Status;
+use sel4_root_task::{BootInfo, Objects, Status, root_task};
 
 root_task!(main);
 

@@ -13,12 +13,11 @@ use sel4::{
     abi::current::numbers::{cap_fault, fault, unknown_syscall, user_exception, vm_fault},
     cap::{GENERAL_NAMES, UserContext},
 };
-use sel4_root_task::Objects;
+use sel4_root_task::{Objects, Status};
 use system_spec::{PAGE_SIZE, PageSize};
 
 use crate::{
     construct::{Domain, System},
-    status::Status,
     window,
 };
 

@@ -2,9 +2,7 @@
 
 use core::panic::PanicInfo;
 
-use sel4_root_task::init_caps;
-
-use crate::status::Status;
+use sel4_root_task::{Status, init_caps};
 
 /// Stops this thread for good. The kernel idles or runs what was started.
 pub fn stop() -> ! {

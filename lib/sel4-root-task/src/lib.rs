@@ -1,5 +1,6 @@
-//! What every initial task on seL4 needs: boot information, capability slots,
-//! kernel objects out of untyped memory, address spaces, start-up.
+//! What every initial task on seL4 needs: boot information, what the tools
+//! appended to its image, capability slots, kernel objects out of untyped
+//! memory, address spaces, start-up, status lines.
 //!
 //! Policy is not here: what to build and who gets it is the initial task's
 //! matter. Memory is never given back; an initial task that fails to build its
@@ -11,13 +12,19 @@
 #[cfg(not(test))]
 use freestanding as _;
 
+#[cfg(not(test))]
+mod appended;
 mod boot_info;
 mod objects;
 mod slots;
 mod start;
+mod status;
 mod vspace;
 
+#[cfg(not(test))]
+pub use appended::Appended;
 pub use boot_info::{BootInfo, SlotRegion, init_caps};
 pub use objects::{AllocError, Objects};
 pub use slots::Slots;
+pub use status::Status;
 pub use vspace::{AddressSpace, GuestSpace, MapError, PdSpace, Root};

@@ -71,7 +71,7 @@ impl IpcBuffer {
     /// # Panics
     /// `n` of 3 or more.
     #[inline(always)]
-    pub(crate) fn set_cap(self, n: usize, cap: Word) {
+    pub fn set_cap(self, n: usize, cap: Word) {
         assert!(n < message::MAX_EXTRA_CAPS);
         // SAFETY: as in `mr`, for the array of capabilities.
         unsafe { self.0.wrapping_add(CAPS + n).write_volatile(cap) }

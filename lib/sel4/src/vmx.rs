@@ -23,12 +23,10 @@ pub mod field {
     pub const ENTRY_INSTRUCTION_LENGTH: u32 = 0x401a;
     pub const SECONDARY_CONTROLS: u32 = 0x401e;
     // 32-bit read-only data
-    pub const INSTRUCTION_ERROR: u32 = 0x4400;
     pub const EXIT_INTERRUPTION_INFO: u32 = 0x4404;
     pub const EXIT_INTERRUPTION_ERROR_CODE: u32 = 0x4406;
     pub const IDT_VECTORING_INFO: u32 = 0x4408;
     pub const IDT_VECTORING_ERROR_CODE: u32 = 0x440a;
-    pub const EXIT_INSTRUCTION_INFO: u32 = 0x440e;
     // 32-bit guest state
     pub const GUEST_ES_LIMIT: u32 = 0x4800;
     pub const GUEST_GDTR_LIMIT: u32 = 0x4810;
@@ -52,7 +50,6 @@ pub mod field {
     pub const GUEST_IDTR_BASE: u32 = 0x6818;
     pub const GUEST_DR7: u32 = 0x681a;
     pub const GUEST_RSP: u32 = 0x681c;
-    pub const GUEST_RIP: u32 = 0x681e;
     pub const GUEST_RFLAGS: u32 = 0x6820;
     pub const GUEST_PENDING_DEBUG: u32 = 0x6822;
     pub const GUEST_SYSENTER_ESP: u32 = 0x6824;
@@ -61,10 +58,6 @@ pub mod field {
 
 /// Pin-based controls.
 pub mod pin {
-    /// External interrupts exit (the kernel forces it).
-    pub const EXTERNAL_INTERRUPT_EXITING: u32 = 1 << 0;
-    /// NMIs exit.
-    pub const NMI_EXITING: u32 = 1 << 3;
     /// NMI blocking is virtual.
     pub const VIRTUAL_NMIS: u32 = 1 << 5;
     /// The preemption timer counts.
@@ -77,14 +70,8 @@ pub mod primary {
     pub const INTERRUPT_WINDOW: u32 = 1 << 2;
     /// HLT exits.
     pub const HLT_EXITING: u32 = 1 << 7;
-    /// MWAIT exits.
-    pub const MWAIT_EXITING: u32 = 1 << 10;
-    /// RDPMC exits.
-    pub const RDPMC_EXITING: u32 = 1 << 11;
     /// Exit when the guest can take an NMI.
     pub const NMI_WINDOW: u32 = 1 << 22;
-    /// MONITOR exits.
-    pub const MONITOR_EXITING: u32 = 1 << 29;
 }
 
 /// Secondary processor-based controls.
@@ -93,8 +80,6 @@ pub mod secondary {
     pub const EPT: u32 = 1 << 1;
     /// RDTSCP works.
     pub const RDTSCP: u32 = 1 << 3;
-    /// WBINVD exits.
-    pub const WBINVD_EXITING: u32 = 1 << 6;
     /// Real mode and unpaged protected mode run natively.
     pub const UNRESTRICTED_GUEST: u32 = 1 << 7;
     /// INVPCID works.

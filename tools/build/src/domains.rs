@@ -29,6 +29,9 @@ const VMM: &str = "vmm";
 const DEVICES: &str = "device-pds";
 const TESTS: [&str; 2] = ["tools/system-tests/domains", "tools/bench/domains"];
 
+/// The folder of initial tasks that only tests run.
+const TEST_TASKS: &str = "tools/system-tests/tasks";
+
 /// The initial task's package.
 const ROOT_TASK: &str = "root-task";
 
@@ -124,15 +127,33 @@ pub fn build_domains(
     {
         compile(workspace, profile, packages, script, &remapping, progress)?;
         for package in packages {
-            let built =
-                target_folder(workspace, script).join(TARGET).join(profile.cargo()).join(package);
             let wanted = folder.join(elf_name(package));
-            changed += usize::from(publish(&built, &wanted)?);
+            changed +=
+                usize::from(publish(&program(workspace, profile, script, package), &wanted)?);
         }
     }
     let cached = changed == 0;
     progress.end(if cached { "cached" } else { "built" });
     Ok(Domains { root_task: folder.join(elf_name(ROOT_TASK)), folder, cached })
+}
+
+/// Builds an initial task that only tests run; returns its program.
+///
+/// # Errors
+/// As [`build_domains`].
+pub fn build_test_task(
+    workspace: &Workspace,
+    profile: Profile,
+    package: &str,
+    progress: &dyn Progress,
+) -> Result<PathBuf, DomainsError> {
+    let folder = workspace.out.join(profile.name());
+    fs::create_dir_all(&folder).map_err(file("create", &folder))?;
+    let remapping = Crates::of(&workspace.root)?.remapping();
+    compile(workspace, profile, &[package.to_owned()], ROOT_TASK_SCRIPT, &remapping, progress)?;
+    let wanted = folder.join(elf_name(package));
+    publish(&program(workspace, profile, ROOT_TASK_SCRIPT, package), &wanted)?;
+    Ok(wanted)
 }
 
 /// Every package with a protection domain in it that is not for tests, in the
@@ -176,6 +197,7 @@ fn packages_in(workspace: &Workspace, folder: &str) -> Result<Vec<String>, Domai
 pub fn freestanding_packages(workspace: &Workspace) -> Result<Vec<String>, DomainsError> {
     let mut packages = domain_packages(workspace)?;
     packages.extend(packages_for_tests(workspace)?);
+    packages.extend(packages_in(workspace, TEST_TASKS)?);
     packages.push(ROOT_TASK.to_owned());
     Ok(packages)
 }
@@ -192,6 +214,11 @@ pub(crate) fn package_of(
 /// What a system description calls a package's program.
 fn elf_name(package: &str) -> String {
     format!("{}.elf", package.replace('-', "_"))
+}
+
+/// Where cargo puts a package's program.
+fn program(workspace: &Workspace, profile: Profile, script: &str, package: &str) -> PathBuf {
+    target_folder(workspace, script).join(TARGET).join(profile.cargo()).join(package)
 }
 
 /// One for each linker script: cargo does not tell builds apart by flags once

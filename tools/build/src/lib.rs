@@ -20,7 +20,7 @@ mod workspace;
 
 pub use bulkhead_cargo::CHECKOUT;
 pub use bulkhead_sbom::Bill;
-pub use domains::{Domains, DomainsError, build_domains, freestanding_packages};
+pub use domains::{Domains, DomainsError, build_domains, build_test_task, freestanding_packages};
 pub use files::FileError;
 pub use overrides::{GuestOverrides, OverrideError, Overrides};
 pub use profile::Profile;

@@ -65,12 +65,29 @@ pub struct Config {
     pub logs: PathBuf,
     /// Its memory.
     pub memory: Mebibytes,
+    /// For tests of the kernel.
+    pub watch: Option<Watch>,
 }
+
+/// How a kernel is watched that may halt or hang.
+///
+/// The emulator's log then says what its processor says, in particular
+/// ([`HALTED`]) that it halted with interrupts off. And where the program on the
+/// machine executes `xchg bx, bx` for the first time, an NMI comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Watch {
+    /// The machine ends when it has run for so many ticks. A halted processor
+    /// is not noticed by this.
+    pub ticks: u64,
+}
+
+/// In the emulator's log: a processor that only an NMI can wake.
+pub const HALTED: &str = "HLT instruction with IF=0";
 
 impl Config {
     /// A machine of the default size.
     pub fn new(image: impl Into<PathBuf>, logs: impl Into<PathBuf>) -> Self {
-        Config { image: image.into(), logs: logs.into(), memory: DEFAULT_MEMORY }
+        Config { image: image.into(), logs: logs.into(), memory: DEFAULT_MEMORY, watch: None }
     }
 }
 
@@ -85,7 +102,16 @@ pub(crate) mod names {
 
 /// Bochs's debugger, which Debian builds in, reads this: run, and leave when
 /// the run is over instead of waiting for a command.
-pub(crate) const DEBUGGER_COMMANDS: &str = "c\nq\n";
+pub(crate) fn debugger_commands(config: &Config) -> String {
+    match config.watch {
+        None => "c\nq\n".into(),
+        // The second limit is for a machine that reaches the first one before
+        // it asks for an NMI.
+        Some(Watch { ticks }) => {
+            format!("sba {ticks}\nsba {}\nc\ntake nmi\nc\nq\n", ticks.saturating_add(1))
+        }
+    }
+}
 
 /// The configuration in Bochs's words; `console` and `status` are the terminals
 /// that become COM1 and COM2. What they carry is invisible to emulated time.
@@ -96,6 +122,10 @@ pub(crate) const DEBUGGER_COMMANDS: &str = "c\nq\n";
 pub(crate) fn bochsrc(config: &Config, console: &Path, status: &Path) -> String {
     let memory = config.memory.0;
     let (console, status) = (console.display(), status.display());
+    let (errors, info, magic_break) = match config.watch {
+        None => ("action=report, cpu0=ignore", "action=ignore", 0),
+        Some(_) => ("action=report", "action=ignore, cpu0=report", 1),
+    };
     format!(
         "config_interface: textconfig
 display_library: term
@@ -114,8 +144,9 @@ sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 speaker: enabled=0
 log: {emulator_log}
 panic: action=fatal
-error: action=report, cpu0=ignore
-info: action=ignore
+error: {errors}
+info: {info}
+magic_break: enabled={magic_break}
 ",
         image = names::IMAGE,
         kernel_log = names::KERNEL_LOG,
@@ -133,6 +164,10 @@ mod tests {
         let b = Config::new("/another", "/y");
         let (console, status) = (Path::new("/dev/pts/7"), Path::new("/dev/pts/8"));
         assert_eq!(bochsrc(&a, console, status), bochsrc(&b, console, status));
+        a.watch = Some(Watch { ticks: 5 });
+        assert_ne!(bochsrc(&a, console, status), bochsrc(&b, console, status));
+        assert_eq!(debugger_commands(&a), "sba 5\nsba 6\nc\ntake nmi\nc\nq\n");
+        assert_eq!(debugger_commands(&b), "c\nq\n");
         a.memory = Mebibytes(2048);
         assert!(bochsrc(&a, console, status).contains("memory: guest=2048, host=2048\n"));
     }

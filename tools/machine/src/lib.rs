@@ -34,7 +34,7 @@ mod machine;
 mod status;
 mod supervisor;
 
-pub use config::{Config, DEFAULT_MEMORY, IPS, MEMORY_MAX, Mebibytes, PROGRAM};
+pub use config::{Config, DEFAULT_MEMORY, HALTED, IPS, MEMORY_MAX, Mebibytes, PROGRAM, Watch};
 pub use counts::{Answers, Count, Counters, Counts};
 pub use frames::FrameReader;
 pub use machine::{Keyboard, Logs, Machine, MachineError};

@@ -10,7 +10,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    config::{Config, DEBUGGER_COMMANDS, PROGRAM, REQUIRED, bochsrc, names},
+    config::{Config, PROGRAM, REQUIRED, bochsrc, debugger_commands, names},
     console::Console,
     counts,
     frames::FrameReader,
@@ -119,7 +119,8 @@ impl Machine {
             .tempdir()
             .map_err(host("create a temporary directory"))?;
         let status = Console::open().map_err(host("open a second pseudo-terminal"))?;
-        lay_out(directory.path(), bochsrc(&config, &console.path, &status.path), &image, &logs)
+        let description = bochsrc(&config, &console.path, &status.path);
+        lay_out(directory.path(), description, debugger_commands(&config), &image, &logs)
             .map_err(host("prepare the emulator's files"))?;
         let (inbox, wake) = Inbox::new().map_err(host("create a pipe"))?;
         let supervisor = Supervisor {
@@ -166,9 +167,15 @@ impl Drop for Machine {
 }
 
 /// Fills the emulator's directory.
-fn lay_out(directory: &Path, bochsrc: String, image: &Path, logs: &Logs) -> io::Result<()> {
+fn lay_out(
+    directory: &Path,
+    bochsrc: String,
+    commands: String,
+    image: &Path,
+    logs: &Logs,
+) -> io::Result<()> {
     fs::write(directory.join(names::CONFIGURATION), bochsrc)?;
-    fs::write(directory.join(names::COMMANDS), DEBUGGER_COMMANDS)?;
+    fs::write(directory.join(names::COMMANDS), commands)?;
     std::os::unix::fs::symlink(image, directory.join(names::IMAGE))?;
     for (log, name) in [(&logs.emulator, names::EMULATOR_LOG), (&logs.kernel, names::KERNEL_LOG)] {
         // Fresh, so that an old run's lines are never taken for this one's.

@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod bare;
+pub mod kernel;
+mod low_module;
 mod session;
 mod system;
 

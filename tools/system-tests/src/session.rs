@@ -227,7 +227,7 @@ impl Session {
 const TAIL: usize = 3000;
 
 /// `target/bulkhead/logs/tests`.
-fn logs_folder() -> PathBuf {
+pub(crate) fn logs_folder() -> PathBuf {
     let workspace = bulkhead_build::Workspace::find().expect("tests run in the checkout");
     workspace.out.join("logs/tests")
 }

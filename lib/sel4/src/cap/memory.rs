@@ -225,20 +225,6 @@ impl CNode {
         invoke(self.0, invocation::CNODE_DELETE, [slot.index, slot.depth.into()], []).map(drop)
     }
 
-    /// Moves a capability within or between spaces.
-    ///
-    /// # Errors
-    /// The source is empty; the destination is taken.
-    pub fn transfer(self, to: Slot, from: CNode, source: Slot) -> Result {
-        invoke(
-            self.0,
-            invocation::CNODE_MOVE,
-            [to.index, to.depth.into(), source.index, source.depth.into()],
-            [from.address()],
-        )
-        .map(drop)
-    }
-
     /// The data that makes a copy of this CNode resolve 64-bit addresses whose
     /// upper bits are zero (libsel4 `seL4_CapData_Guard`).
     pub const fn guard(radix: u8) -> Word {

@@ -16,7 +16,7 @@ pub use vcpu::Vcpu;
 
 use crate::{
     IpcBuffer, MessageInfo, Word,
-    abi::current::{self as abi, Registers},
+    abi::current::{self as abi, Registers, numbers::message},
     error::{Error, Result},
 };
 
@@ -42,15 +42,19 @@ macro_rules! caps {
 pub(crate) use caps;
 
 /// Invokes a capability: `words` as message registers, `caps` sent along.
-/// Returns the first message register of the reply.
+/// Returns the first message register of the reply. For the invocations that
+/// only tests make; all others are methods.
+///
+/// # Errors
+/// The kernel's.
 #[inline(always)]
-pub(crate) fn invoke<const W: usize, const C: usize>(
+pub fn invoke<const W: usize, const C: usize>(
     target: Word,
     label: usize,
     words: [Word; W],
     caps: [Word; C],
 ) -> Result<Word> {
-    const { assert!(W <= 16 && C <= 3) };
+    const { assert!(W <= message::MAX_LENGTH && C <= message::MAX_EXTRA_CAPS) };
     let mut mrs = [0; 4];
     let mut i = 0;
     while i < W {

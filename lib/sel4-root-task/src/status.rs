@@ -1,12 +1,12 @@
 //! Status lines on COM2: `STX text ETX LF`, which the `bulkhead` command reads.
 //!
-//! The status domain writes there too. This task has the highest priority, so
-//! a line of its may begin inside one of the status domain's; frames nest, and
-//! the reader takes the inner one first.
+//! The status domain writes there too. The initial task has the highest
+//! priority, so a line of its may begin inside one of the status domain's;
+//! frames nest, and the reader takes the inner one first.
 
 use core::fmt::{self, Write};
 
-use sel4_root_task::init_caps::IO_PORTS;
+use crate::init_caps::IO_PORTS;
 
 /// Base port of COM2.
 const COM2: u16 = 0x2f8;
@@ -28,6 +28,12 @@ const PATIENCE: u32 = 100_000;
 /// The writer.
 #[derive(Debug)]
 pub struct Status(());
+
+impl Default for Status {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Status {
     /// Sets the port to 115,200 baud, 8N1, FIFOs on, interrupts off.
