@@ -21,6 +21,10 @@ pub(super) const TARGET: Target = Target {
 /// RAM: small, so that tables meet each other.
 const RAM: usize = 0x8000;
 
+/// Bits of a linear address that are used: few of each index, so that a walk
+/// meets an entry that was written, whatever the mode.
+const INDICES: u64 = 0xffff_0180_c0e0_7fff;
+
 #[derive(Arbitrary, Clone, Copy, Debug, Default)]
 struct Registers {
     mode: u8,
@@ -63,10 +67,12 @@ fn check(bytes: &[u8]) {
     let mut bytes = Unstructured::new(bytes);
     let registers: Registers = take(&mut bytes);
     let (linear, kind, user, ac): (u64, u8, bool, bool) = take(&mut bytes);
+    let linear = linear & INDICES;
     let mut memory = TestMemory::new(RAM);
     let word = if registers.mode & 3 == 2 { 4 } else { 8 };
     for entry in super::input::steps::<Entry>(bytes) {
-        let at = usize::from(entry.at) % (RAM / word) * word;
+        let (page, index) = (usize::from(entry.at >> 8 & 7), usize::from(entry.at & 7));
+        let at = page * 0x1000 + index * word;
         memory.0[at..at + word].copy_from_slice(&entry.value().to_le_bytes()[..word]);
     }
     let physical = 32 + registers.physical % 21;

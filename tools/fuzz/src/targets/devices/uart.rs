@@ -51,7 +51,7 @@ fn check(bytes: &[u8]) {
     let tsc = frequency(&mut bytes);
     let mut clock = Clock::new(tsc, &mut bytes);
     let mut device = Device { uart: Uart::new(tsc), tsc };
-    let mut outside = FakeOutside { room: 20, ..FakeOutside::new() };
+    let mut outside = FakeOutside { room: 2, ..FakeOutside::new() };
     // What the guest wrote to the transmitter, and what of it reached the console.
     let mut sent = Vec::new();
     let mut arrived = 0;
