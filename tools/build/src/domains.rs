@@ -8,18 +8,16 @@ use std::{
     fs,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use bulkhead_cargo::{CargoError, Crates, TARGET, encode};
+use bulkhead_host::{FileError, file, replace};
 use bulkhead_progress::Progress;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::{
-    Profile, Workspace,
-    files::{FileError, file, fingerprint, replace},
-};
+use crate::{Profile, Workspace, fingerprint::fingerprint};
 
 /// The VMM's package. All others are named as their folders are.
 const VMM: &str = "vmm";
@@ -250,13 +248,12 @@ fn compile(
         .args(packages.iter().flat_map(|package| ["-p", package]))
         // It goes before the user's RUSTFLAGS, which are for other programs.
         .env("CARGO_ENCODED_RUSTFLAGS", encode(flags))
-        .env_remove("RUSTFLAGS")
-        .stdin(Stdio::null());
+        .env_remove("RUSTFLAGS");
     if io::stderr().is_terminal() {
         command.env("CARGO_TERM_COLOR", "always");
     }
-    let output =
-        command.output().map_err(|source| DomainsError::Start { program: cargo, source })?;
+    let output = bulkhead_host::output(&mut command)
+        .map_err(|source| DomainsError::Start { program: cargo, source })?;
     let messages = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
     if !output.status.success() {
         return Err(DomainsError::Compile { messages });

@@ -12,7 +12,8 @@
 
 mod bill;
 mod domains;
-mod files;
+mod fingerprint;
+mod guests;
 mod overrides;
 mod profile;
 mod system;
@@ -21,8 +22,10 @@ mod workspace;
 pub use bulkhead_cargo::CHECKOUT;
 pub use bulkhead_sbom::Bill;
 pub use domains::{Domains, DomainsError, build_domains, build_test_task, freestanding_packages};
-pub use files::FileError;
+pub use guests::CannotStart;
 pub use overrides::{GuestOverrides, OverrideError, Overrides};
 pub use profile::Profile;
-pub use system::{Built, Guest, KERNEL_COMMAND_LINE, Request, build_system};
-pub use workspace::{BuildLock, Workspace, WorkspaceError};
+pub use system::{
+    Built, Guest, KERNEL_COMMAND_LINE, Request, board, build_system, read_description,
+};
+pub use workspace::{BuildLock, RunFolder, TestLock, Workspace, WorkspaceError};

@@ -8,11 +8,12 @@ use std::{
 
 use bulkhead_config::COMMAND_LINE_MAX;
 use bulkhead_sdf::{
-    ProtectionDomain, SetVarValue, System, configuration::Configuration, configuration::Content,
-    edit::Edits,
+    ProtectionDomain, System, configuration::Configuration, configuration::Content, edit::Edits,
 };
 use miette::{Diagnostic, IntoDiagnostic};
 use thiserror::Error;
+
+use crate::guests::{INITRD_SIZE, KERNEL_SIZE, guest_name, image_region, memory_region};
 
 /// Changes to one guest.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -76,8 +77,29 @@ pub enum OverrideError {
     /// A guest that is not there.
     #[error("there is no guest `{0}` in the description")]
     NoGuest(String),
+    /// A command line with characters that a kernel cannot read.
+    #[error("guest `{guest}`: its command line would have the character {character:?}")]
+    #[diagnostic(help("use printable ASCII only: a kernel's command line is one line of it"))]
+    Character {
+        /// The guest.
+        guest: String,
+        /// The first such character.
+        character: char,
+    },
+    /// A file whose name no description can hold.
+    #[error("cannot use {} as {what}: its name is {why}", path.display())]
+    #[diagnostic(help("give it a plain name, by `ln -s` for example"))]
+    Name {
+        /// The file.
+        path: PathBuf,
+        /// As what.
+        what: &'static str,
+        /// What is wrong with its name.
+        why: &'static str,
+    },
     /// A file that is to be used is not there.
-    #[error("cannot use {path} as {what}")]
+    #[error("cannot use {} as {what}", path.display())]
+    #[diagnostic(help("give the {what}'s own file, and a name from where you are or from /"))]
     File {
         /// The file.
         path: PathBuf,
@@ -110,6 +132,13 @@ impl Overrides {
                         what,
                         source,
                     })?;
+                    let why = match path.to_str() {
+                        None => "not UTF-8",
+                        // XML has no place for most of them (XML 1.0, 2.2).
+                        Some(name) if name.contains(char::is_control) => "not printable",
+                        Some(_) => continue,
+                    };
+                    return Err(OverrideError::Name { path: path.clone(), what, why });
                 }
             }
         }
@@ -135,11 +164,11 @@ impl Overrides {
             let Some(guest) = guest_name(domain) else { continue };
             let changes = self.of(guest);
             if let Some(kernel) = &changes.kernel {
-                let region = prefilled(system, domain, guest, "kernel", "kernel_size")?;
+                let region = prefilled(system, domain, guest, "kernel", KERNEL_SIZE)?;
                 edits.set_prefill(region, &kernel.to_string_lossy()).into_diagnostic()?;
             }
             if let Some(initrd) = &changes.initrd {
-                let region = prefilled(system, domain, guest, "initial RAM disk", "initrd_size")?;
+                let region = prefilled(system, domain, guest, "initial RAM disk", INITRD_SIZE)?;
                 edits.set_prefill(region, &initrd.to_string_lossy()).into_diagnostic()?;
             }
             if let Some(bytes) = changes.memory {
@@ -167,9 +196,11 @@ impl Overrides {
 
 fn regular_file(path: &Path) -> std::io::Result<PathBuf> {
     let path = path.canonicalize()?;
-    if path.metadata()?.is_file() {
-        // A directory would fail later, and less clearly; so would a file that
-        // may not be read.
+    let metadata = path.metadata()?;
+    if metadata.is_dir() {
+        Err(std::io::Error::other("it is a folder"))
+    } else if metadata.is_file() {
+        // One that may not be read would fail later, and less clearly.
         std::fs::File::open(&path)?;
         Ok(path)
     } else {
@@ -177,11 +208,7 @@ fn regular_file(path: &Path) -> std::io::Result<PathBuf> {
     }
 }
 
-fn guest_name(domain: &ProtectionDomain) -> Option<&String> {
-    domain.machine.as_ref().map(|machine| &machine.name.value)
-}
-
-/// The region whose file's length is in this variable of the VMM.
+/// The region of an image that can be exchanged.
 fn prefilled<'a>(
     system: &'a System,
     domain: &ProtectionDomain,
@@ -189,32 +216,20 @@ fn prefilled<'a>(
     what: &'static str,
     variable: &'static str,
 ) -> Result<&'a str, OverrideError> {
-    domain
-        .setvars
-        .iter()
-        .filter(|setvar| setvar.symbol.value == variable)
-        .find_map(|setvar| match setvar.value {
-            SetVarValue::PrefillSize(region) => Some(system.region(region).name.value.as_str()),
-            SetVarValue::Number(_)
-            | SetVarValue::RegionSize(_)
-            | SetVarValue::RegionPhysAddr(_) => None,
-        })
+    image_region(system, domain, variable)
+        .map(|region| region.name.value.as_str())
         .ok_or_else(|| OverrideError::NoPlace { guest: guest.into(), what, variable })
 }
 
-/// The region that is the guest's memory.
+/// The region that is the guest's memory, if it can have this size.
 fn memory<'a>(
     system: &'a System,
     domain: &ProtectionDomain,
     guest: &str,
     bytes: u64,
 ) -> Result<&'a str, OverrideError> {
-    let maps = domain.machine.as_ref().map_or(&[][..], |machine| &machine.maps);
-    let map = maps
-        .iter()
-        .find(|map| map.address.value == 0)
-        .ok_or_else(|| OverrideError::NoMemory(guest.into()))?;
-    let region = system.region(map.region);
+    let region =
+        memory_region(system, domain).ok_or_else(|| OverrideError::NoMemory(guest.into()))?;
     let page = region.page_size.bytes();
     if bytes.is_multiple_of(page) {
         Ok(&region.name.value)
@@ -231,6 +246,9 @@ fn append(configuration: &mut Configuration, guest: &str, text: &str) -> Result<
         }
         let line = format!("{} {text}", vmm.command_line);
         let line = line.trim();
+        if let Some(character) = line.chars().find(|c| !c.is_ascii_graphic() && *c != ' ') {
+            return Err(OverrideError::Character { guest: guest.into(), character });
+        }
         vmm.command_line = line
             .try_into()
             .map_err(|_| OverrideError::CommandLine { guest: guest.into(), length: line.len() })?;

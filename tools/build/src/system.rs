@@ -3,12 +3,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    io::{BufWriter, Write},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
 use bulkhead_cargo::Crates;
 use bulkhead_guest::LinuxImages;
+use bulkhead_host::{file, replace};
 use bulkhead_image::Payload;
 use bulkhead_machine::{DEFAULT_MEMORY, MEMORY_MAX, Mebibytes};
 use bulkhead_progress::Progress;
@@ -17,13 +18,15 @@ use bulkhead_sdf::{
     configuration::{self, Configuration, Content},
     parse,
 };
-use miette::{Context, IntoDiagnostic, Result};
+use miette::{Context, Diagnostic, IntoDiagnostic, Result};
+use thiserror::Error;
 
 use crate::{
     Bill, Domains, Overrides, Profile, Workspace,
     bill::{self, Parts},
     build_domains,
-    files::{Hashing, file, fingerprint, replace},
+    fingerprint::{Hashing, fingerprint},
+    guests::check_guests,
 };
 
 /// Where the kernel prints: its debug console is COM3, so that guests and
@@ -94,7 +97,7 @@ pub fn build_system(request: Request<'_>) -> Result<Built> {
     let default = workspace.root.join("system.xml");
     let description = description.unwrap_or(&default);
     // Wrong descriptions are told before anything long begins.
-    let draft = Draft::read(description, overrides)?;
+    let draft = Draft::read(workspace, description, overrides)?;
 
     let _lock = workspace.lock(progress)?;
     let kernel = bulkhead_kernel::build(&bulkhead_kernel::Request {
@@ -143,15 +146,11 @@ struct Draft {
 }
 
 impl Draft {
-    fn read(description: &Path, overrides: Overrides) -> Result<Draft> {
-        let source = Source::read(description)
-            .into_diagnostic()
-            .wrap_err_with(|| format!("cannot read {}", description.display()))?;
-        // The machine grows with the system, so its memory is no limit here.
-        let board = Board { memory: None, ..Board::bochs() };
+    fn read(workspace: &Workspace, description: &Path, overrides: Overrides) -> Result<Draft> {
+        let source = read_description(description)?;
+        let board = board();
         let system = parse(&source, &board, &NotBuilt)?.system;
-        let mut configuration = configuration::load(&configuration::path_beside(description))?;
-        configuration::check(&system, &configuration)?;
+        let mut configuration = configuration::beside(description, &system)?;
         let (text, name) = if overrides.is_empty() {
             (source.text().to_owned(), source.name().to_owned())
         } else {
@@ -159,6 +158,9 @@ impl Draft {
             (text, format!("{} (as changed by options)", source.name()))
         };
         let derived = parse(&Source::new(&name, text.as_str()), &board, &NotBuilt)?.system;
+        // Those that the options name are there already, and mostly those of
+        // an earlier build.
+        check_guests(&derived, &configuration, &SearchPath::new([workspace.out.clone()]))?;
         let files = derived.regions.iter().filter_map(|region| match &region.prefill {
             Some(Prefill::File { path, .. }) => Some(path.value.clone()),
             Some(Prefill::Bootinfo(_)) | None => None,
@@ -215,6 +217,7 @@ impl Draft {
         let memory = machine_memory(&parse(&source, &board, &files)?.system);
         board.memory = Some(u64::from(memory.0) << 20);
         let parsed = parse(&source, &board, &files)?;
+        check_guests(&parsed.system, &self.configuration, &files)?;
         Ok(Realised {
             system: parsed.system,
             configuration: self.configuration,
@@ -223,6 +226,30 @@ impl Draft {
             warnings: parsed.warnings,
         })
     }
+}
+
+/// Reads a description.
+///
+/// # Errors
+/// It cannot be read, or is no text.
+pub fn read_description(path: &Path) -> Result<Source> {
+    Ok(Source::read(path).map_err(|source| DescriptionError { path: path.to_owned(), source })?)
+}
+
+/// A description that cannot be read.
+#[derive(Debug, Error, Diagnostic)]
+#[error("cannot read the system description {}", path.display())]
+#[diagnostic(help("systems are XML files such as system.xml; systems/ has others"))]
+struct DescriptionError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// The board with the largest machine that there is: a machine grows with its
+/// system.
+pub fn board() -> Board {
+    Board { memory: Some(u64::from(MEMORY_MAX.0) << 20), ..Board::bochs() }
 }
 
 /// A description whose files are all built.
@@ -243,7 +270,7 @@ fn prepare_guests(
     let request =
         bulkhead_guest::Request { workspace: &workspace.root, out: &workspace.out, progress };
     if draft.files.contains("linux.elf") || draft.files.contains("initramfs.cpio") {
-        return Ok(Some(bulkhead_guest::linux(&request).into_diagnostic()?));
+        return Ok(Some(bulkhead_guest::linux(&request)?));
     }
     Ok(None)
 }

@@ -1,23 +1,23 @@
 //! The smaller commands, and what `run` and `build` have in common.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use anstyle::Style;
-use bulkhead_build::{Built, GuestOverrides, Overrides, Profile, Request, Workspace, build_system};
+use bulkhead_build::{
+    Built, GuestOverrides, Overrides, Profile, Request, Workspace, board, build_system,
+    read_description,
+};
+use bulkhead_host::file;
 use bulkhead_progress::Progress;
-use bulkhead_sdf::{Board, NotBuilt, Problem, Problems, Source, System, configuration, parse};
-use miette::{IntoDiagnostic, Result, WrapErr};
+use bulkhead_sdf::{NotBuilt, Problem, Problems, System, configuration, parse};
+use miette::{Result, miette};
 
 use crate::{
     cli::{ConsoleArgs, RunArgs, SystemArgs},
-    run::{Named, Session},
+    run::{Named, Session, Transcript},
     setup,
     steps::Steps,
-    ui::{self, BAD, CAUTION, FAINT, GOOD, NAME, cell},
+    ui::{self, BAD, CAUTION, GOOD, NAME, cell},
 };
 
 /// Builds a system as the options say.
@@ -42,29 +42,35 @@ fn built(args: SystemArgs, workspace: &Workspace, steps: &Steps) -> Result<Built
 pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
     let RunArgs { system, console, statistics } = args;
     let workspace = Workspace::find()?;
-    let ConsoleArgs { timeout, log } = console;
-    // Before anything long begins.
-    let transcript = log.as_deref().map(create).transpose()?;
+    let default = workspace.root.join("system.xml");
+    let inputs = [
+        (Some(system.system.as_deref().unwrap_or(&default)), "the system description"),
+        (system.kernel.as_deref(), "the guest's kernel"),
+        (system.initrd.as_deref(), "the guest's initial RAM disk"),
+    ];
+    let transcript = transcript(&console, &inputs)?;
     let built = built(system, &workspace, steps)?;
-    let mut machine = bulkhead_machine::Config::new(built.image, workspace.out.join("logs/run"));
+    let logs = workspace.run_folder("run")?;
+    let mut machine = bulkhead_machine::Config::new(built.image, &logs.path);
     machine.memory = built.memory;
     let named = |guest: bulkhead_build::Guest| Named { guest: guest.name, pd: guest.pd };
     crate::run::run(Session {
         machine,
         guests: built.guests.into_iter().map(named).collect(),
         wait_for_ready: true,
-        timeout,
+        timeout: console.timeout,
         transcript,
         statistics,
         programs: built.programs,
     })
 }
 
-/// The file for a transcript.
-fn create(path: &Path) -> Result<File> {
-    File::create(path)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("cannot write the transcript {}", path.display()))
+/// The transcript, if one is wanted; before anything long begins.
+fn transcript(
+    console: &ConsoleArgs,
+    inputs: &[(Option<&Path>, &'static str)],
+) -> Result<Option<Transcript>> {
+    console.log.as_deref().map(|log| Transcript::open(log, inputs)).transpose()
 }
 
 /// `boot`: any image, on the same machine.
@@ -76,8 +82,10 @@ pub fn boot(
     steps: &Steps,
 ) -> Result<u8> {
     let workspace = Workspace::find()?;
+    let transcript = transcript(&console, &[(Some(image), "the image")])?;
     setup::machine(steps, no_install)?;
-    let mut machine = bulkhead_machine::Config::new(image, workspace.out.join("logs/boot"));
+    let logs = workspace.run_folder("boot")?;
+    let mut machine = bulkhead_machine::Config::new(image, &logs.path);
     machine.memory = memory;
     crate::run::run(Session {
         machine,
@@ -86,7 +94,7 @@ pub fn boot(
         statistics: false,
         programs: BTreeMap::new(),
         timeout: console.timeout,
-        transcript: console.log.as_deref().map(create).transpose()?,
+        transcript,
     })
 }
 
@@ -116,38 +124,24 @@ pub fn build(args: SystemArgs, steps: &Steps) -> Result<u8> {
 /// `check`: explains what is wrong in a description and the configuration
 /// beside it.
 pub fn check(file: &Path) -> Result<u8> {
-    let source = Source::read(file)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("cannot read {}", file.display()))?;
-    let board = Board::bochs();
-    let parsed = match parse(&source, &board, &NotBuilt) {
+    let source = read_description(file)?;
+    let parsed = match parse(&source, &board(), &NotBuilt) {
         Ok(parsed) => parsed,
         Err(problems) => return Ok(refuse(&problems)),
     };
     for warning in &parsed.warnings {
         show(warning);
     }
-    let beside = configuration::path_beside(file);
-    if beside.exists() {
-        let checked = configuration::load(&beside)
-            .and_then(|configuration| configuration::check(&parsed.system, &configuration));
-        if let Err(problems) = checked {
-            return Ok(refuse(&problems));
-        }
+    if let Err(problems) = configuration::beside(file, &parsed.system) {
+        return Ok(refuse(&problems));
     }
     summarise(&parsed.system, parsed.warnings.len());
-    if !beside.exists() {
-        ui::say(&format!(
-            "{FAINT}no {} beside it, so nothing was checked there{FAINT:#}",
-            beside.display()
-        ));
-    }
     Ok(0)
 }
 
 fn show(problem: &Problem) {
     // A report owns what it shows; problems are few.
-    eprintln!("{:?}", miette::Report::new(problem.clone()));
+    ui::tell(&format!("{:?}", miette::Report::new(problem.clone())));
 }
 
 /// Shows what is wrong; returns the exit status.
@@ -155,7 +149,7 @@ fn refuse(problems: &Problems) -> u8 {
     for problem in problems.iter() {
         show(problem);
     }
-    anstream::eprintln!("{BAD}error{BAD:#}: {problems}");
+    ui::tell(&format!("{BAD}error{BAD:#}: {problems}"));
     1
 }
 
@@ -210,14 +204,19 @@ pub fn clean(steps: &Steps) -> Result<u8> {
         steps.note("nothing to remove");
         return Ok(0);
     }
-    // The lock's file goes last: whoever waits for it finds an empty folder.
     let _lock = workspace.lock(steps)?;
+    let users = workspace.users();
+    if !users.is_empty() {
+        return Err(miette!(
+            help = "end it, or wait for its end; nothing was removed",
+            "a system of this checkout is running (process {})",
+            users.join(", ")
+        ));
+    }
     steps.begin("removing", None);
     for folder in [&domains, &workspace.out] {
         if folder.exists() {
-            fs::remove_dir_all(folder)
-                .into_diagnostic()
-                .wrap_err_with(|| format!("cannot remove {}", folder.display()))?;
+            fs::remove_dir_all(folder).map_err(file("remove", folder))?;
         }
     }
     steps.end("done");

@@ -65,9 +65,7 @@ pub fn docs(check: bool, steps: &Steps) -> Result<u8> {
         if check {
             ui::say(&format!("{BAD}out of date{BAD:#} {NAME}{name}{NAME:#}"));
         } else {
-            fs::write(&file.path, &file.text)
-                .into_diagnostic()
-                .wrap_err_with(|| format!("cannot write {}", file.path.display()))?;
+            bulkhead_host::replace(&file.path, file.text.as_bytes())?;
             ui::say(&format!("{GOOD}written{GOOD:#} {NAME}{name}{NAME:#}"));
         }
     }

@@ -15,6 +15,7 @@ mod exit;
 mod fuzz;
 mod run;
 mod setup;
+mod signals;
 mod steps;
 mod test;
 mod ui;
@@ -22,7 +23,7 @@ mod ui;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use miette::Result;
+use miette::{IntoDiagnostic, Result, WrapErr};
 
 use crate::{
     cli::{Cli, Command},
@@ -30,14 +31,28 @@ use crate::{
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let steps = Steps::default();
-    match dispatch(cli.command, &steps) {
-        Ok(code) => ExitCode::from(code),
+    ui::lay_out_reports();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refused) => {
+            // To standard output if it is what was asked for.
+            let _ = refused.print();
+            return if refused.use_stderr() { exit::FAILED.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    // For as long as the process, because signals come at any time.
+    let steps: &'static Steps = Box::leak(Box::default());
+    let outcome = signals::watch(steps)
+        .into_diagnostic()
+        .wrap_err("cannot watch for signals")
+        .and_then(|()| dispatch(cli.command, steps));
+    signals::yield_to_the_end();
+    match outcome {
+        Ok(code) => code.into(),
         Err(report) => {
             steps.abandon();
-            eprintln!("{report:?}");
-            ExitCode::from(exit::FAILED)
+            ui::tell(format!("{report:?}").trim_end());
+            exit::FAILED.into()
         }
     }
 }

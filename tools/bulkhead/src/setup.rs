@@ -15,6 +15,7 @@ use std::{
 };
 
 use bulkhead_build::Workspace;
+use bulkhead_host::{output, to_its_end};
 use bulkhead_progress::Progress;
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 
@@ -97,7 +98,20 @@ fn package_lists(workspace: &Workspace, steps: &Steps, no_install: bool) -> Resu
     Apt::new(UPDATE, steps)?.update(steps)
 }
 
+/// Refuses a host for whose processor nothing here is built.
+fn host_suits(architecture: &str, system: &str) -> Result<()> {
+    if (architecture, system) == ("x86_64", "linux") {
+        return Ok(());
+    }
+    Err(miette!(
+        help = "use Debian 12 for amd64, for example in a virtual machine",
+        "this host is {architecture} {system}, and kernel, domains and emulator are built for and \
+         by x86_64 linux only"
+    ))
+}
+
 fn provide(needs: &[Need], steps: &Steps, no_install: bool) -> Result<()> {
+    host_suits(env::consts::ARCH, env::consts::OS)?;
     let missing: Vec<&Need> = needs.iter().filter(|need| !present(need.file)).collect();
     if missing.is_empty() {
         return Ok(());
@@ -230,7 +244,9 @@ impl Apt {
         };
         // Another apt may be at work (unattended upgrades): wait for it.
         command.args(["-q", "-y", "-o", "DPkg::Lock::Timeout=300"]).args(arguments);
-        command.stdin(Stdio::null()).output().into_diagnostic().wrap_err("cannot start apt-get")
+        // An installation that is interrupted leaves a mess; a download does not.
+        let run = if arguments.contains(&"install") { to_its_end } else { output };
+        run(&mut command).into_diagnostic().wrap_err("cannot start apt-get")
     }
 
     /// Installs; fetches the package lists when there are none, or when they
@@ -299,6 +315,16 @@ mod tests {
         assert!(debian_release("ID=mint\nID_LIKE=\"ubuntu debian\"\n"));
         assert!(!debian_release("ID=fedora\nVERSION_ID=40\nNAME=\"not debian\"\n"));
         assert!(!debian_release(""));
+    }
+
+    #[test]
+    fn a_host_of_another_architecture_is_refused_by_name() {
+        assert!(host_suits("x86_64", "linux").is_ok());
+        for (architecture, system) in [("aarch64", "linux"), ("x86", "linux"), ("x86_64", "macos")]
+        {
+            let said = host_suits(architecture, system).unwrap_err().to_string();
+            assert!(said.starts_with(&format!("this host is {architecture} {system}")), "{said}");
+        }
     }
 
     #[test]

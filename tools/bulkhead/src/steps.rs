@@ -39,14 +39,20 @@ impl Steps {
         }
     }
 
-    /// Takes an unfinished step off the screen: its error says the rest.
+    /// Takes an unfinished step off the screen; what follows says the rest.
     pub fn abandon(&self) {
+        self.leave("failed");
+    }
+
+    /// The same for one that a signal has stopped.
+    pub fn stop(&self) {
+        self.leave("stopped");
+    }
+
+    fn leave(&self, outcome: &str) {
         if let Some(current) = self.current().take() {
             current.bar.finish_and_clear();
-            anstream::eprintln!(
-                "{}",
-                line(&current.what, "failed", ui::BAD, current.since.elapsed())
-            );
+            ui::tell(&line(&current.what, outcome, ui::BAD, current.since.elapsed()));
         }
     }
 }
@@ -82,12 +88,12 @@ impl Progress for Steps {
     fn end(&self, outcome: &str) {
         if let Some(current) = self.current().take() {
             current.bar.finish_and_clear();
-            anstream::eprintln!("{}", line(&current.what, outcome, GOOD, current.since.elapsed()));
+            ui::tell(&line(&current.what, outcome, GOOD, current.since.elapsed()));
         }
     }
 
     fn note(&self, text: &str) {
-        let print = || anstream::eprintln!("{text}");
+        let print = || ui::tell(text);
         match &*self.current() {
             Some(current) => current.bar.suspend(print),
             None => print(),

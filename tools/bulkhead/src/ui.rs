@@ -2,9 +2,14 @@
 //! and tables whose columns line up. While guests run, all of it goes to
 //! standard error, so that standard output is theirs alone.
 
-use std::{io::Write, time::Duration};
+use std::{
+    io::{self, Write},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 use anstyle::{AnsiColor, Style};
+use rustix::termios::tcgetwinsize;
 
 use crate::exit;
 
@@ -28,6 +33,35 @@ pub fn say(line: &str) {
     if writeln!(stdout, "{line}").and_then(|()| stdout.flush()).is_err() {
         std::process::exit(i32::from(exit::CLOSED));
     }
+}
+
+/// Prints a message on standard error. Whoever closed that (a terminal that is
+/// gone, say) does not want to know.
+pub fn tell(text: &str) {
+    let mut stderr = anstream::stderr().lock();
+    let _ = writeln!(stderr, "{text}").and_then(|()| stderr.flush());
+}
+
+/// Narrowest and widest that errors are laid out for.
+const WIDTHS: RangeInclusive<usize> = 40..=100;
+
+/// Has errors laid out for the terminal; elsewhere (a log, a pipe) each of their
+/// paragraphs stays one line, so that it can be searched for.
+pub fn lay_out_reports() {
+    let width = tcgetwinsize(io::stderr()).ok().map(|size| usize::from(size.ws_col));
+    let hook: miette::ErrorHook = Box::new(move |_| {
+        let options = miette::MietteHandlerOpts::new();
+        Box::new(match width.filter(|width| *width > 0) {
+            // Names of files are not broken: they are for copying.
+            Some(width) => options
+                .width(width.clamp(*WIDTHS.start(), *WIDTHS.end()))
+                .break_words(false)
+                .build(),
+            None => options.wrap_lines(false).build(),
+        })
+    });
+    // Fails only if there is one already, and this is called once.
+    let _ = miette::set_hook(hook);
 }
 
 /// A cell of a table: text and how it looks.

@@ -27,7 +27,7 @@ pub struct Package {
 
 /// Runs a program of the package `package` to its end.
 fn run(program: &'static str, package: &'static str, command: &mut Command) -> Result<Output> {
-    command.env("LC_ALL", "C").output().map_err(|source| GuestError::Missing {
+    bulkhead_host::output(command.env("LC_ALL", "C")).map_err(|source| GuestError::Missing {
         program,
         package,
         source,
@@ -58,24 +58,22 @@ fn dependency(metapackage: &str) -> Result<String> {
         })
 }
 
-/// Fetches packages into `folder` unless they are there, or finds them there
-/// when there is no network. `wanted` names packages; the first of `meta`'s
-/// dependency is looked up.
+/// Fetches a package into `folder`, or finds it there, so that a later build
+/// needs no network and no package lists. Of a metapackage it is the first
+/// dependency that is fetched.
+///
+/// What is found is held against the digest that was noted when apt had checked
+/// it; if it has changed since, it is fetched again.
 pub fn fetch(folder: &Path, name: &str, is_metapackage: bool) -> Result<Package> {
-    fs::create_dir_all(folder).map_err(GuestError::io("creating", folder))?;
-    // What was fetched for this name before, so that a later build needs no
-    // network and no package lists.
+    fs::create_dir_all(folder).map_err(GuestError::io("create", folder))?;
     let note = folder.join(format!("{name}.fetched"));
-    if let Ok(file) = fs::read_to_string(&note) {
-        let path = folder.join(file.trim());
-        if path.is_file() {
-            return package(path);
-        }
+    if let Some(package) = fetched(folder, &note) {
+        return Ok(package);
     }
     let real = if is_metapackage { dependency(name)? } else { name.to_owned() };
     let download = folder.join(format!("{name}.part"));
-    let _ = fs::remove_dir_all(&download);
-    fs::create_dir_all(&download).map_err(GuestError::io("creating", &download))?;
+    store::remove(&download)?;
+    fs::create_dir_all(&download).map_err(GuestError::io("create", &download))?;
     let output = run(
         "apt-get",
         "apt",
@@ -86,18 +84,28 @@ pub fn fetch(folder: &Path, name: &str, is_metapackage: bool) -> Result<Package>
             .current_dir(&download),
     )?;
     let file = fs::read_dir(&download)
-        .map_err(GuestError::io("reading", &download))?
+        .map_err(GuestError::io("read", &download))?
         .flatten()
         .find(|f| f.path().extension().is_some_and(|e| e == "deb"));
     let (true, Some(file)) = (output.status.success(), file) else {
+        store::remove(&download)?;
         return Err(GuestError::Package { package: real, reason: tail(&output) });
     };
     let path = folder.join(file.file_name());
-    fs::rename(file.path(), &path).map_err(GuestError::io("moving", &path))?;
-    fs::write(&note, file.file_name().as_encoded_bytes())
-        .map_err(GuestError::io("writing", &note))?;
-    let _ = fs::remove_dir_all(&download);
-    package(path)
+    fs::rename(file.path(), &path).map_err(GuestError::io("move", &path))?;
+    store::remove(&download)?;
+    let package = package(path)?;
+    let text = format!("{} {}\n", file.file_name().to_string_lossy(), package.digest);
+    bulkhead_host::replace(&note, text.as_bytes())?;
+    Ok(package)
+}
+
+/// The package of which a note says name and digest, if it is what the note
+/// says.
+fn fetched(folder: &Path, note: &Path) -> Option<Package> {
+    let text = fs::read_to_string(note).ok()?;
+    let (file, digest) = text.trim().split_once(' ')?;
+    package(folder.join(file)).ok().filter(|package| package.digest == digest)
 }
 
 /// Reads name and version off a package's file: `NAME_VERSION_ARCH.deb`.
@@ -114,31 +122,29 @@ fn package(path: PathBuf) -> Result<Package> {
 }
 
 impl Package {
-    /// Unpacks the files into `folder`, which is emptied first.
+    /// Unpacks the files into `folder`, in place of what is there.
     pub fn unpack(&self, folder: &Path) -> Result<()> {
-        match fs::remove_dir_all(folder) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(GuestError::io("emptying", folder)(e));
-            }
-            _ => {}
-        }
-        fs::create_dir_all(folder).map_err(GuestError::io("creating", folder))?;
+        let mut unpacking = folder.as_os_str().to_owned();
+        unpacking.push(".unpacking");
+        let unpacking = PathBuf::from(unpacking);
+        store::remove(&unpacking)?;
+        fs::create_dir_all(&unpacking).map_err(GuestError::io("create", &unpacking))?;
         let output = run(
             "dpkg-deb",
             "dpkg",
-            Command::new("dpkg-deb").arg("--extract").arg(&self.path).arg(folder),
+            Command::new("dpkg-deb").arg("--extract").arg(&self.path).arg(&unpacking),
         )?;
-        if output.status.success() {
-            Ok(())
-        } else {
-            // A damaged archive would be found again and again.
-            let _ = fs::remove_file(&self.path);
-            Err(GuestError::Failed {
+        if !output.status.success() {
+            store::remove(&unpacking)?;
+            return Err(GuestError::Failed {
                 what: format!("unpacking {}", self.path.display()),
                 status: output.status.to_string(),
                 output: tail(&output),
-            })
+                help: "mostly the disk is full: free some space and run the command again",
+            });
         }
+        store::remove(folder)?;
+        fs::rename(&unpacking, folder).map_err(GuestError::io("create", folder))
     }
 }
 
@@ -153,5 +159,19 @@ mod tests {
         fs::write(&path, b"x").unwrap();
         let package = package(path).unwrap();
         assert_eq!((&*package.name, &*package.version), ("busybox-static", "1:1.35.0-4"));
+    }
+
+    #[test]
+    fn a_package_that_changed_since_it_was_checked_is_not_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, note) = (folder.path().join("a_1_amd64.deb"), folder.path().join("a.fetched"));
+        fs::write(&path, b"checked").unwrap();
+        let digest = store::file_digest(&path).unwrap();
+        fs::write(&note, format!("a_1_amd64.deb {digest}\n")).unwrap();
+        assert_eq!(fetched(folder.path(), &note).unwrap().digest, digest);
+        fs::write(&path, b"damaged").unwrap();
+        assert!(fetched(folder.path(), &note).is_none());
+        fs::write(&note, "a_1_amd64.deb").unwrap();
+        assert!(fetched(folder.path(), &note).is_none(), "a note without a digest proves nothing");
     }
 }

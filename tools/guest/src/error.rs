@@ -2,19 +2,15 @@
 
 use std::{io, path::PathBuf};
 
+use bulkhead_host::{FileError, file};
+
 /// Each says cause and cure.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum GuestError {
     /// A file could not be read or written.
-    #[error("{action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    File(#[from] FileError),
     /// Cargo does not say where the programs' crates are.
     #[error(transparent)]
     Cargo(#[from] bulkhead_cargo::CargoError),
@@ -27,9 +23,8 @@ pub enum GuestError {
         reason: String,
     },
     /// A program could not be started.
-    #[error(
-        "{program} could not be started: {source}; install the package that holds it ({package})"
-    )]
+    #[error("`{program}` could not be started: {source}")]
+    #[diagnostic(help("the package {package} has it"))]
     Missing {
         /// Its name.
         program: &'static str,
@@ -39,7 +34,7 @@ pub enum GuestError {
         source: io::Error,
     },
     /// A program failed.
-    #[error("{what} failed ({status}){}", if output.is_empty() { String::new() } else { format!(":\n{output}") })]
+    #[error("{what} failed ({status}){}", if output.is_empty() { String::new() } else { format!("\n{output}") })]
     Failed {
         /// What it was to do.
         what: String,
@@ -47,13 +42,16 @@ pub enum GuestError {
         status: String,
         /// The end of what it printed.
         output: String,
+        /// What may help.
+        #[help]
+        help: &'static str,
     },
     /// A package could not be had.
-    #[error(
-        "package {package} could not be fetched: {reason}\n\
-         the network is needed for the first build; if it is there, the package lists are out of \
-         date: run `apt-get update` as root"
-    )]
+    #[error("the guest's package `{package}` could not be fetched\n{reason}")]
+    #[diagnostic(help(
+        "the first build needs the network, later ones do not; if it is there, the package lists \
+         are out of date: run `apt-get update` as root"
+    ))]
     Package {
         /// Its name.
         package: String,
@@ -61,7 +59,8 @@ pub enum GuestError {
         reason: String,
     },
     /// A package does not hold what the recipe wants.
-    #[error("package {package} holds no {wanted}; the recipe and Debian disagree")]
+    #[error("package {package} holds no {wanted}")]
+    #[diagnostic(help("guest-images/linux/recipe.toml and Debian disagree: correct the recipe"))]
     Content {
         /// The package.
         package: String,
@@ -70,6 +69,7 @@ pub enum GuestError {
     },
     /// A kernel image could not be unpacked.
     #[error("kernel {}: {reason}", path.display())]
+    #[diagnostic(help("`cargo bulkhead clean` removes it, and the next build fetches it again"))]
     Kernel {
         /// The image.
         path: PathBuf,
@@ -85,7 +85,7 @@ impl GuestError {
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(io::Error) -> GuestError {
         let path = path.into();
-        move |source| GuestError::Io { action, path, source }
+        move |source| file(action, &path)(source).into()
     }
 }
 

@@ -11,6 +11,7 @@ pub mod bzimage;
 mod debian;
 mod error;
 mod initramfs;
+mod initrd;
 mod linux;
 mod programs;
 mod recipe;
@@ -19,6 +20,7 @@ mod unit;
 
 pub use debian::Package;
 pub use error::GuestError;
+pub use initrd::initrd_fault;
 pub use linux::{Content, LinuxImages, Source, UnpackedPackage, bench_linux, linux};
 pub use unit::{bench_guests, hostile_guests, unit_guests};
 

@@ -110,25 +110,27 @@ fn images(request: &Request<'_>, first: FirstProcess) -> Result<LinuxImages> {
     request.progress.end(&format!("{} {}", kernel.name, kernel.version));
 
     request.progress.begin("guest programs", None);
-    let programs = programs::build(request, programs::ALWAYS)?;
+    let mut built = programs::build(request, programs::ALWAYS)?;
     let (name, init) = match first {
         FirstProcess::Shell => (INITRAMFS, (sources.join("init"), Source::Checkout)),
         FirstProcess::Bench => {
-            let [init] = programs::build(request, [programs::BENCH_INIT])?;
+            let bench = programs::build(request, [programs::BENCH_INIT])?;
+            built.cached &= bench.cached;
+            let [init] = bench.all;
             (BENCH_INITRAMFS, (init.path, Source::Program(init.package)))
         }
     };
-    request.progress.end("built");
+    request.progress.end(if built.cached { "cached" } else { "built" });
 
     request.progress.begin("guest images", None);
     let unpacked = Unpacked::new(&guest, &kernel, &busybox)?;
     let (kernel_image, version) = unpacked.kernel(request.out)?;
     let initramfs = request.out.join(name);
-    let files = unpacked.files(init, &recipe, &version, &programs)?;
+    let files = unpacked.files(init, &recipe, &version, &built.all)?;
     let made_of = store::digest(files.iter().flat_map(|f| [f.path.as_bytes(), &f.contents]));
     let cached = store::is_current(&initramfs, &made_of);
     if !cached {
-        let archive = archive(&files).map_err(GuestError::io("making", &initramfs))?;
+        let archive = archive(&files).map_err(GuestError::io("make", &initramfs))?;
         store::write(&initramfs, &archive, &made_of)?;
     }
     manifest(&guest, &[&kernel, &busybox])?;
@@ -169,8 +171,9 @@ impl<'a> Unpacked<'a> {
             let to = guest.join("unpacked").join(&p.name);
             let done = guest.join("unpacked").join(format!("{}.done", p.name));
             if !fs::read_to_string(&done).is_ok_and(|d| d == p.digest) {
+                store::remove(&done)?;
                 p.unpack(&to)?;
-                fs::write(&done, &p.digest).map_err(GuestError::io("writing", done))?;
+                bulkhead_host::replace(&done, p.digest.as_bytes())?;
             }
             Ok(to)
         };
@@ -199,7 +202,7 @@ impl<'a> Unpacked<'a> {
             .ok_or_else(missing)?;
         let image = out.join(KERNEL);
         if !store::is_current(&image, &self.kernel.digest) {
-            let packed = fs::read(&path).map_err(GuestError::io("reading", &path))?;
+            let packed = fs::read(&path).map_err(GuestError::io("read", &path))?;
             let unpacked = match bzimage::unpack(&packed) {
                 Ok(Kernel::Unpacked(kernel)) => kernel,
                 // It boots as it is, only slower.
@@ -219,7 +222,7 @@ impl<'a> Unpacked<'a> {
         version: &str,
         programs: &[BuiltProgram],
     ) -> Result<Vec<File>> {
-        let read = |path: &Path| fs::read(path).map_err(GuestError::io("reading", path));
+        let read = |path: &Path| fs::read(path).map_err(GuestError::io("read", path));
         let content = |package: &Package, folder: &Path, wanted: String| {
             fs::read(folder.join(&wanted))
                 .map_err(|_| GuestError::Content { package: package.name.clone(), wanted })
@@ -287,5 +290,5 @@ fn manifest(guest: &Path, packages: &[&Package]) -> Result<()> {
         let _ = writeln!(text, "{} {} sha256:{}", p.name, p.version, p.digest);
     }
     let path = guest.join("manifest.txt");
-    fs::write(&path, text).map_err(GuestError::io("writing", path))
+    Ok(bulkhead_host::replace(&path, text.as_bytes())?)
 }

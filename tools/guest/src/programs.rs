@@ -3,8 +3,10 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    io,
     path::PathBuf,
     process::Command,
+    time::SystemTime,
 };
 
 use bulkhead_cargo::{Crates, TARGET, encode};
@@ -39,31 +41,46 @@ pub struct BuiltProgram {
     pub path: PathBuf,
 }
 
+/// Programs that are built.
+pub struct Programs<const N: usize> {
+    /// Each of them.
+    pub all: [BuiltProgram; N],
+    /// Whether nothing had changed.
+    pub cached: bool,
+}
+
 /// Builds programs; cargo knows when there is nothing to do.
-pub fn build<const N: usize>(
-    request: &Request<'_>,
-    programs: [Program; N],
-) -> Result<[BuiltProgram; N]> {
+pub fn build<const N: usize>(request: &Request<'_>, programs: [Program; N]) -> Result<Programs<N>> {
     let folder = request.out.join("guest/programs-build");
     let remapping = Crates::of(request.workspace)?.remapping();
     let flags = FLAGS.iter().map(OsStr::new).chain(remapping.iter().map(OsString::as_os_str));
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        // With a target the flags do not reach build scripts.
+    let built = folder.join(TARGET).join("release");
+    let all =
+        programs.map(|(package, name)| BuiltProgram { package, name, path: built.join(name) });
+    let dates = || all.iter().map(|program| program.path.metadata()?.modified()).collect();
+    let before: io::Result<Vec<SystemTime>> = dates();
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // With a target the flags do not reach build scripts.
+    command
         .args(["build", "--quiet", "--release", "--target", TARGET])
         .args(programs.iter().flat_map(|(package, _)| ["--package", package]))
         .arg("--target-dir")
         .arg(&folder)
         .env("CARGO_ENCODED_RUSTFLAGS", encode(flags))
-        .current_dir(request.workspace)
-        .output()
-        .map_err(|source| GuestError::Missing { program: "cargo", package: "rustup", source })?;
+        .current_dir(request.workspace);
+    let output = bulkhead_host::output(&mut command).map_err(|source| GuestError::Missing {
+        program: "cargo",
+        package: "rustup",
+        source,
+    })?;
     if !output.status.success() {
         return Err(GuestError::Failed {
             what: "building the guest's programs".into(),
             status: output.status.to_string(),
             output: tail(&output),
+            help: "cargo says above what is wrong; the first build needs the network",
         });
     }
-    let built = folder.join(TARGET).join("release");
-    Ok(programs.map(|(package, name)| BuiltProgram { package, name, path: built.join(name) }))
+    let cached = matches!((before, dates()), (Ok(before), Ok(after)) if before == after);
+    Ok(Programs { all, cached })
 }

@@ -37,7 +37,7 @@ pub struct Initramfs {
 impl Recipe {
     /// Reads a recipe.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(GuestError::io("reading", path))?;
+        let text = fs::read_to_string(path).map_err(GuestError::io("read", path))?;
         toml::from_str(&text)
             .map_err(|e| GuestError::Recipe { path: path.into(), reason: e.to_string() })
     }

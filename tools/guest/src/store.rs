@@ -1,9 +1,9 @@
 //! The build folder's part for guests. A file appears there whole or not at
-//! all: it is written beside its place and renamed. A stamp beside it says what
-//! it was made of, so that it is made again only when that changes.
+//! all. A stamp beside it says what it was made of, so that it is made again
+//! only when that changes.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -23,7 +23,7 @@ pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
 
 /// Hex digits of the SHA-256 of a file.
 pub fn file_digest(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).map_err(GuestError::io("reading", path))?;
+    let bytes = fs::read(path).map_err(GuestError::io("read", path))?;
     Ok(Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect())
 }
 
@@ -41,23 +41,23 @@ pub fn is_current(path: &Path, made_of: &str) -> bool {
 /// Writes a file whole and says what it was made of.
 pub fn write(path: &Path, contents: &[u8], made_of: &str) -> Result<()> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(GuestError::io("creating", folder))?;
+        fs::create_dir_all(folder).map_err(GuestError::io("create", folder))?;
     }
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
-    fs::write(&temporary, contents).map_err(GuestError::io("writing", &temporary))?;
     // The stamp goes first: between the two steps it must not vouch for the
     // old file.
     let stamp = stamp(path);
-    match fs::remove_file(&stamp) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(GuestError::io("removing", stamp)(e));
-        }
-        _ => {}
+    remove(&stamp)?;
+    bulkhead_host::replace(path, contents)?;
+    Ok(bulkhead_host::replace(&stamp, made_of.as_bytes())?)
+}
+
+/// Removes a file or a folder with everything in it, if it is there.
+pub fn remove(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(GuestError::io("remove", path)(e)),
+        _ => Ok(()),
     }
-    fs::rename(&temporary, path).map_err(GuestError::io("writing", path))?;
-    fs::write(&stamp, made_of).map_err(GuestError::io("writing", stamp))
 }
 
 #[cfg(test)]

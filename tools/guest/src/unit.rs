@@ -56,11 +56,11 @@ fn guests(
 ) -> Result<Vec<(String, PathBuf)>> {
     let unit = request.workspace.join(UNIT);
     let sources = request.workspace.join(folder);
-    fs::create_dir_all(out).map_err(GuestError::io("creating", out))?;
+    fs::create_dir_all(out).map_err(GuestError::io("create", out))?;
     let mut guests = Vec::new();
     let mut shared = Vec::new();
     for from in [&unit, &sources] {
-        for file in fs::read_dir(from).map_err(GuestError::io("reading", from))?.flatten() {
+        for file in fs::read_dir(from).map_err(GuestError::io("read", from))?.flatten() {
             let path = file.path();
             match path.extension().and_then(|e| e.to_str()) {
                 Some("S") if *from == sources => guests.push(path),
@@ -72,7 +72,7 @@ fn guests(
     guests.sort();
     shared.sort();
     shared.dedup();
-    let read = |path: &PathBuf| fs::read(path).map_err(GuestError::io("reading", path));
+    let read = |path: &PathBuf| fs::read(path).map_err(GuestError::io("read", path));
     let common = shared.iter().map(read).collect::<Result<Vec<_>>>()?;
     request.progress.begin(what, Some(guests.len() as u64));
     let mut built = 0;
@@ -100,8 +100,8 @@ fn guests(
 /// Assembles and links one guest with gcc, without any library; headers of
 /// `include` are found by name.
 fn assemble(include: &Path, source: &Path, script: &Path, to: &Path) -> Result<Vec<u8>> {
-    let output = Command::new("gcc")
-        .args(["-m32", "-nostdlib", "-nostartfiles", "-static", "-no-pie"])
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-m32", "-nostdlib", "-nostartfiles", "-static", "-no-pie"])
         .args(["-Wl,--build-id=none,-z,noexecstack,-z,max-page-size=4096"])
         .arg("-I")
         .arg(include)
@@ -109,17 +109,21 @@ fn assemble(include: &Path, source: &Path, script: &Path, to: &Path) -> Result<V
         .arg(script)
         .arg("-o")
         .arg(to)
-        .arg(source)
-        .output()
-        .map_err(|source| GuestError::Missing { program: "gcc", package: "gcc", source })?;
+        .arg(source);
+    let output = bulkhead_host::output(&mut gcc).map_err(|source| GuestError::Missing {
+        program: "gcc",
+        package: "gcc",
+        source,
+    })?;
     if !output.status.success() {
         return Err(GuestError::Failed {
             what: format!("assembling {}", source.display()),
             status: output.status.to_string(),
             output: tail(&output),
+            help: "the assembler says above what is wrong",
         });
     }
-    let elf = fs::read(to).map_err(GuestError::io("reading", to))?;
+    let elf = fs::read(to).map_err(GuestError::io("read", to))?;
     let _ = fs::remove_file(to);
     Ok(elf)
 }

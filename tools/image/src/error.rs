@@ -1,7 +1,8 @@
 //! What can go wrong, with its cause and its cure.
 
 use std::io;
-use std::path::PathBuf;
+
+use bulkhead_host::{FileError, cure};
 
 /// Why there is no boot image.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -94,7 +95,7 @@ pub enum ImageError {
 
     /// A program that writes the image failed.
     #[error("`{program}` failed ({status})\n{output}")]
-    #[diagnostic(help("is the disk full?"))]
+    #[diagnostic(help("mostly the disk is full: free some space and run the command again"))]
     Program {
         /// The program's name.
         program: &'static str,
@@ -105,16 +106,9 @@ pub enum ImageError {
     },
 
     /// A file could not be read or written.
-    #[error("{action} {}: {source}", .path.display())]
-    #[diagnostic(help("is the disk full, or the folder not writable?"))]
-    File {
-        /// What was being done.
-        action: &'static str,
-        /// To which file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    File(#[from] FileError),
 
     /// The payload could not be read.
     #[error("cannot read the payload: {0}")]
@@ -122,6 +116,6 @@ pub enum ImageError {
 
     /// The system ELF could not be written.
     #[error("cannot write the system image: {0}")]
-    #[diagnostic(help("is the disk full?"))]
+    #[diagnostic(help("{}", cure(.0).unwrap_or("building again may help")))]
     WriteSystem(#[source] io::Error),
 }

@@ -14,7 +14,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+
+use bulkhead_host::file;
 
 use crate::ImageError;
 
@@ -61,26 +63,26 @@ const DATE: &str = "946684800";
 pub fn iso(kernel: &Path, system: &Path, command_line: &str, out: &Path) -> Result<(), ImageError> {
     let script = script(command_line)?;
     let folder = out.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(file("cannot create", folder))?;
+    std::fs::create_dir_all(folder).map_err(file("create", folder))?;
     let scratch = tempfile::Builder::new()
         .prefix(".image-")
         .tempdir_in(folder)
-        .map_err(file("cannot create a folder in", folder))?;
+        .map_err(file("create a folder in", folder))?;
 
     let tree = scratch.path().join("tree");
-    std::fs::create_dir(&tree).map_err(file("cannot create", &tree))?;
+    std::fs::create_dir(&tree).map_err(file("create", &tree))?;
     let config = tree.join("isolinux.cfg");
-    std::fs::write(&config, script).map_err(file("cannot write", &config))?;
+    std::fs::write(&config, script).map_err(file("write", &config))?;
     for part in LOADER {
         // A copy: `-boot-info-table` writes into the first of them.
         let from = installed(part)?;
-        std::fs::copy(&from, tree.join(part.name)).map_err(file("cannot copy", &from))?;
+        std::fs::copy(&from, tree.join(part.name)).map_err(file("copy", &from))?;
     }
     // Links, because the system can have hundreds of megabytes.
     for (name, target) in [("kernel", kernel), ("system", system)] {
-        let target = target.canonicalize().map_err(file("cannot find", target))?;
+        let target = target.canonicalize().map_err(file("find", target))?;
         let link = tree.join(name);
-        std::os::unix::fs::symlink(target, &link).map_err(file("cannot create", &link))?;
+        std::os::unix::fs::symlink(target, &link).map_err(file("create", &link))?;
     }
 
     let image = scratch.path().join("image.iso");
@@ -99,7 +101,11 @@ pub fn iso(kernel: &Path, system: &Path, command_line: &str, out: &Path) -> Resu
             .arg(&image)
             .arg(&tree),
     )?;
-    std::fs::rename(&image, out).map_err(file("cannot create", out))
+    // On the disk before anything says that it is there.
+    std::fs::File::open(&image)
+        .and_then(|image| image.sync_all())
+        .map_err(file("write", &image))?;
+    Ok(std::fs::rename(&image, out).map_err(file("create", out))?)
 }
 
 /// A part of the boot loader, if it is there.
@@ -129,20 +135,16 @@ fn script(command_line: &str) -> Result<String, ImageError> {
     ))
 }
 
-fn file<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> ImageError + 'a {
-    move |source| ImageError::File { action, path: path.to_owned(), source }
-}
-
 fn xorriso(command: &mut Command) -> Result<(), ImageError> {
     const PROGRAM: &str = "xorriso";
     let output =
-        command.env("LC_ALL", "C").stdin(Stdio::null()).output().map_err(|source| match source
-            .kind()
-        {
-            io::ErrorKind::NotFound => {
-                ImageError::MissingProgram { program: PROGRAM, package: "xorriso" }
+        bulkhead_host::output(command.env("LC_ALL", "C")).map_err(|source| {
+            match source.kind() {
+                io::ErrorKind::NotFound => {
+                    ImageError::MissingProgram { program: PROGRAM, package: "xorriso" }
+                }
+                _ => file("start", Path::new(PROGRAM))(source).into(),
             }
-            _ => ImageError::File { action: "cannot start", path: PROGRAM.into(), source },
         })?;
     if output.status.success() {
         return Ok(());

@@ -5,7 +5,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use crate::KernelError;
 
@@ -23,7 +23,7 @@ pub(crate) struct Program {
 impl Program {
     fn new(name: &'static str, package: &'static str) -> Self {
         let mut command = Command::new(name);
-        command.env("LC_ALL", "C").stdin(Stdio::null());
+        command.env("LC_ALL", "C");
         Self { name, package, command }
     }
 
@@ -91,7 +91,7 @@ impl Program {
     }
 
     fn output(&mut self) -> Result<Output, KernelError> {
-        self.command.output().map_err(|source| match source.kind() {
+        bulkhead_host::output(&mut self.command).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => {
                 KernelError::MissingProgram { program: self.name, package: self.package }
             }

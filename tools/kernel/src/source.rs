@@ -6,7 +6,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use bulkhead_progress::Progress;
 use serde_json::Value;
@@ -111,18 +111,14 @@ fn download(manifest: &Path, progress: &dyn Progress) -> Result<(), KernelError>
 /// Calls the cargo that runs this program, or else the one in the path.
 fn cargo(manifest: &Path, command: &str, args: &[&str]) -> Result<Output, KernelError> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    Command::new(program)
-        .args([command, "--locked", "--manifest-path"])
-        .arg(manifest)
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|source| match source.kind() {
-            ErrorKind::NotFound => {
-                KernelError::MissingProgram { program: "cargo", package: "cargo, or use rustup" }
-            }
-            _ => KernelError::Start { program: "cargo", source },
-        })
+    let mut call = Command::new(program);
+    call.args([command, "--locked", "--manifest-path"]).arg(manifest).args(args);
+    bulkhead_host::output(&mut call).map_err(|source| match source.kind() {
+        ErrorKind::NotFound => {
+            KernelError::MissingProgram { program: "cargo", package: "cargo, or use rustup" }
+        }
+        _ => KernelError::Start { program: "cargo", source },
+    })
 }
 
 /// The folder of the crate's manifest, out of the answer of `cargo metadata`.

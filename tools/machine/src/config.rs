@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::emulator::MODEL;
+
 /// The emulator. Debian's package `bochs` also has `/usr/bin/bochs`, a shell
 /// script that looks for a display.
 pub const PROGRAM: &str = "/usr/bin/bochs-bin";
@@ -132,7 +134,7 @@ display_library: term
 romimage: file={SYSTEM_ROM}
 vgaromimage: file={VIDEO_ROM}
 vga: extension=none, update_freq=1
-cpu: model=corei7_skylake_x, count=1, ips={IPS}, reset_on_triple_fault=0, ignore_bad_msrs=1
+cpu: model={MODEL}, count=1, ips={IPS}, reset_on_triple_fault=0, ignore_bad_msrs=1
 memory: guest={memory}, host={memory}
 clock: sync=none, time0={POWER_ON_TIME}
 ata0-master: type=cdrom, path={image}, status=inserted

@@ -29,6 +29,8 @@
 mod config;
 mod console;
 mod counts;
+mod directory;
+mod emulator;
 mod frames;
 mod machine;
 mod status;
@@ -36,6 +38,7 @@ mod supervisor;
 
 pub use config::{Config, DEFAULT_MEMORY, HALTED, IPS, MEMORY_MAX, Mebibytes, PROGRAM, Watch};
 pub use counts::{Answers, Count, Counters, Counts};
+pub use directory::remove_abandoned;
 pub use frames::FrameReader;
 pub use machine::{Keyboard, Logs, Machine, MachineError};
 pub use status::{GuestEvent, Outcome, Status};

@@ -2,53 +2,88 @@
 
 use std::{
     fs, io,
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
 };
 
-use tempfile::TempDir;
+use bulkhead_host::cure;
 
 use crate::{
-    config::{Config, PROGRAM, REQUIRED, bochsrc, debugger_commands, names},
+    config::{Config, Mebibytes, PROGRAM, bochsrc, debugger_commands, names},
     console::Console,
     counts,
+    directory::Directory,
+    emulator,
     frames::FrameReader,
     supervisor::{self, Event, Inbox, Supervisor},
 };
 
 /// Why a machine could not be started.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum MachineError {
     /// A file of the emulator is missing.
-    #[error("{path} is missing; on Debian the package {package} has it: apt-get install {package}")]
+    #[error("{path} is missing")]
+    #[diagnostic(help("on Debian the package {package} has it: apt-get install {package}"))]
     NotInstalled {
         /// The file.
         path: &'static str,
         /// Debian's package.
         package: &'static str,
     },
+    /// The emulator is not one that has what the machine needs.
+    #[error("the emulator {program} cannot be used: {why}")]
+    #[diagnostic(help(
+        "install the package bochs of Debian 12: apt-get install --reinstall bochs"
+    ))]
+    Unsuited {
+        /// The emulator.
+        program: &'static str,
+        /// What it lacks.
+        why: String,
+    },
+    /// The host is smaller than the machine.
+    #[error("the emulated PC has {wanted} of memory, more than this host, which has {host}")]
+    #[diagnostic(help("give the guests less: --memory, or smaller regions in the description"))]
+    HostMemory {
+        /// What the machine needs.
+        wanted: Mebibytes,
+        /// What there is.
+        host: Mebibytes,
+    },
+    /// The emulator's directory cannot be made.
+    #[error("cannot make a temporary directory in {}: {why}", folder.display())]
+    #[diagnostic(help("{}", cure(why).unwrap_or("TMPDIR names where it goes; else it is /tmp")))]
+    Directory {
+        /// Where it should be.
+        folder: PathBuf,
+        /// Why it cannot.
+        why: io::Error,
+    },
     /// There is no image to boot.
-    #[error("the boot image {path} cannot be read: {source}")]
+    #[error("the boot image {} cannot be used: {why}", path.display())]
+    #[diagnostic(help("a CD image is wanted, such as `cargo bulkhead build` makes"))]
     Image {
         /// Where it should be.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        why: io::Error,
     },
     /// The host refused something.
-    #[error("cannot {what}: {source}")]
+    #[error("cannot {what}: {why}")]
+    #[diagnostic(help("{}", cure(why).unwrap_or("the operating system gave the reason above")))]
     Host {
         /// What was tried.
         what: &'static str,
         /// Why it failed.
-        source: io::Error,
+        why: io::Error,
     },
 }
 
 /// Says what was being done when the host refused it.
 fn host<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> MachineError {
-    move |source| MachineError::Host { what, source: source.into() }
+    move |why| MachineError::Host { what, why: why.into() }
 }
 
 /// Where a machine's logs are.
@@ -77,6 +112,26 @@ impl Keyboard {
     }
 }
 
+/// A CD image, if that is what it could be.
+fn image(path: &Path) -> io::Result<PathBuf> {
+    let path = path.canonicalize()?;
+    let metadata = path.metadata()?;
+    let is_drive = metadata.file_type().is_block_device();
+    if !metadata.is_file() && !is_drive {
+        return Err(io::Error::other("it is neither a regular file nor a drive"));
+    }
+    // An ISO 9660 volume begins at the sixteenth sector of 2,048 bytes.
+    if !is_drive && metadata.len() <= 16 * 2048 {
+        return Err(io::Error::other(format!("it has only {} bytes", metadata.len())));
+    }
+    fs::File::open(&path)?;
+    Ok(path)
+}
+
+fn no_directory(why: io::Error) -> MachineError {
+    MachineError::Directory { folder: std::env::temp_dir(), why }
+}
+
 /// A running machine. Dropping it ends the emulator.
 pub struct Machine {
     inbox: Arc<Inbox>,
@@ -85,7 +140,7 @@ pub struct Machine {
     logs: Logs,
     // The supervisor must be gone before its directory: fields drop in order,
     // and `drop` joins it first.
-    _directory: TempDir,
+    _directory: Directory,
 }
 
 impl Machine {
@@ -100,28 +155,19 @@ impl Machine {
         config: Config,
         on_event: impl FnMut(Event) + Send + 'static,
     ) -> Result<Machine, MachineError> {
-        for (path, package) in REQUIRED {
-            if !Path::new(path).exists() {
-                return Err(MachineError::NotInstalled { path, package });
-            }
-        }
-        let image = config
-            .image
-            .canonicalize()
-            .map_err(|source| MachineError::Image { path: config.image.clone(), source })?;
+        emulator::check(config.memory)?;
+        let image = image(&config.image)
+            .map_err(|why| MachineError::Image { path: config.image.clone(), why })?;
         fs::create_dir_all(&config.logs).map_err(host("create the directory for logs"))?;
         let logs = config.logs.canonicalize().map_err(host("find the directory for logs"))?;
         let logs =
             Logs { emulator: logs.join(names::EMULATOR_LOG), kernel: logs.join(names::KERNEL_LOG) };
         let console = Console::open().map_err(host("open a pseudo-terminal"))?;
-        let directory = tempfile::Builder::new()
-            .prefix("bulkhead-")
-            .tempdir()
-            .map_err(host("create a temporary directory"))?;
+        let directory = Directory::new().map_err(no_directory)?;
         let status = Console::open().map_err(host("open a second pseudo-terminal"))?;
         let description = bochsrc(&config, &console.path, &status.path);
         lay_out(directory.path(), description, debugger_commands(&config), &image, &logs)
-            .map_err(host("prepare the emulator's files"))?;
+            .map_err(no_directory)?;
         let (inbox, wake) = Inbox::new().map_err(host("create a pipe"))?;
         let supervisor = Supervisor {
             console,

@@ -127,7 +127,8 @@ const OUTPUT_KEPT: usize = 4096;
 /// closes when it ends.
 pub(crate) fn start(directory: &Path) -> io::Result<(Child, PipeReader)> {
     let (output, writer) = io::pipe()?;
-    let child = Command::new("setpriv")
+    let mut command = Command::new("setpriv");
+    command
         .args(["--pdeathsig", "KILL", "--", PROGRAM, "-q"])
         .args(["-f", names::CONFIGURATION, "-rc", names::COMMANDS])
         .current_dir(directory)
@@ -138,8 +139,11 @@ pub(crate) fn start(directory: &Path) -> io::Result<(Child, PipeReader)> {
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .stdout(writer.try_clone()?)
-        .stderr(writer)
-        .spawn()?;
+        .stderr(writer);
+    let child = bulkhead_host::spawn(&mut command)?;
+    // It holds ends of the pipe that belong to the child: they must go, or the
+    // pipe would never end.
+    drop(command);
     Ok((child, output))
 }
 

@@ -1,6 +1,13 @@
 //! The text of a description, and places in it.
 
-use std::{fmt, io, ops::Range, path::Path, sync::Arc};
+use std::{
+    fmt,
+    fs::{self, File},
+    io::{self, Read},
+    ops::Range,
+    path::Path,
+    sync::Arc,
+};
 
 use miette::NamedSource;
 
@@ -48,6 +55,10 @@ pub struct Source {
 /// ones, and miette 7 panics on columns above 65,535.
 const LINE_MAX: usize = 4096;
 
+/// Larger files are not even read, in bytes: the rule on a description's size
+/// is far stricter, and names the place.
+const READ_MAX: u64 = 16 << 20;
+
 impl Source {
     /// A text that errors call `name`.
     pub fn new(name: impl AsRef<str>, text: impl Into<String>) -> Self {
@@ -59,9 +70,26 @@ impl Source {
     /// Reads a file.
     ///
     /// # Errors
-    /// It cannot be read, or is not UTF-8.
+    /// It cannot be read, is no file (a pipe could make us wait for ever), is
+    /// far too large, or is not UTF-8.
     pub fn read(path: &Path) -> io::Result<Self> {
-        Ok(Source::new(path.display().to_string(), std::fs::read_to_string(path)?))
+        let metadata = fs::metadata(path)?;
+        if metadata.is_dir() {
+            return Err(io::Error::other("it is a folder"));
+        }
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        if metadata.len() > READ_MAX {
+            return Err(io::Error::other(format!("it has {} bytes", metadata.len())));
+        }
+        let mut bytes = Vec::new();
+        File::open(path)?.take(READ_MAX).read_to_end(&mut bytes)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            io::Error::other(format!("it is no text: byte {at} is not UTF-8"))
+        })?;
+        Ok(Source::new(path.display().to_string(), text))
     }
 
     /// What errors call it.

@@ -2,14 +2,37 @@
 //! between the lines, and a transcript of both.
 
 use std::{
-    fs::File,
     io::{self, Write},
     time::{Duration, Instant},
 };
 
+use bulkhead_host::FileError;
+
+use super::transcript::Transcript;
+
+/// Why something cannot be shown.
+pub enum ShowError {
+    /// Standard output or standard error does not take it.
+    Output(io::Error),
+    /// The transcript does not.
+    Transcript(FileError),
+}
+
+impl From<io::Error> for ShowError {
+    fn from(error: io::Error) -> Self {
+        ShowError::Output(error)
+    }
+}
+
+impl From<FileError> for ShowError {
+    fn from(error: FileError) -> Self {
+        ShowError::Transcript(error)
+    }
+}
+
 /// Standard output for the guests, standard error for messages.
 pub struct Console {
-    transcript: Option<File>,
+    transcript: Option<Transcript>,
     /// A message must not begin in the middle of a guest's line.
     at_line_start: bool,
     /// In raw mode the terminal does not return to column 1 by itself.
@@ -20,7 +43,7 @@ pub struct Console {
 
 impl Console {
     /// Nothing shown yet.
-    pub fn new(raw: bool, transcript: Option<File>) -> Self {
+    pub fn new(raw: bool, transcript: Option<Transcript>) -> Self {
         Console { transcript, at_line_start: true, raw, last_output: Instant::now() }
     }
 
@@ -28,12 +51,12 @@ impl Console {
     ///
     /// # Errors
     /// Standard output is closed, or the transcript cannot be written.
-    pub fn guest(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub fn guest(&mut self, bytes: &[u8]) -> Result<(), ShowError> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(bytes)?;
         stdout.flush()?;
         if let Some(transcript) = &mut self.transcript {
-            transcript.write_all(bytes)?;
+            transcript.write(bytes)?;
         }
         if let Some(&last) = bytes.last() {
             self.at_line_start = last == b'\n';
@@ -47,7 +70,7 @@ impl Console {
     ///
     /// # Errors
     /// As for [`Console::guest`].
-    pub fn message(&mut self, text: &str) -> io::Result<()> {
+    pub fn message(&mut self, text: &str) -> Result<(), ShowError> {
         let end = if self.raw { "\r\n" } else { "\n" };
         let mut shown = String::new();
         if !self.at_line_start {
@@ -63,7 +86,8 @@ impl Console {
         if let Some(transcript) = &mut self.transcript {
             let plain = anstream::adapter::strip_str(text).to_string();
             let start = if self.at_line_start { "" } else { "\n" };
-            writeln!(transcript, "{start}[bulkhead] {}", plain.replace('\n', "\n[bulkhead] "))?;
+            let lines = plain.replace('\n', "\n[bulkhead] ");
+            transcript.write(format!("{start}[bulkhead] {lines}\n").as_bytes())?;
         }
         self.at_line_start = true;
         Ok(())

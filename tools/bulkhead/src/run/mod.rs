@@ -7,10 +7,10 @@ mod keys;
 mod statistics;
 mod symbols;
 mod terminal;
+mod transcript;
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io::{self, Read},
     path::PathBuf,
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
@@ -19,23 +19,19 @@ use std::{
 };
 
 use bulkhead_machine::{Ending, Event, GuestEvent, Keyboard, Machine, Outcome, Status};
-use miette::{IntoDiagnostic, Result, WrapErr};
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
-    iterator::Signals,
-};
+use miette::{IntoDiagnostic, Result, WrapErr, miette};
 
-pub use self::guests::Named;
 use self::{
-    console::Console,
+    console::{Console, ShowError},
     guests::Guests,
     keys::{Action, Keys},
     statistics::Statistics,
     symbols::Symbols,
     terminal::RawMode,
 };
+pub use self::{guests::Named, transcript::Transcript};
 use crate::{
-    exit,
+    exit, signals,
     ui::{BAD, CAUTION, FAINT, GOOD, NAME},
 };
 
@@ -51,7 +47,7 @@ pub struct Session {
     /// End it after this time.
     pub timeout: Option<Duration>,
     /// Write a transcript here.
-    pub transcript: Option<File>,
+    pub transcript: Option<Transcript>,
     /// Show the guests' counters when it ends.
     pub statistics: bool,
     /// Programs by protection domain, for the names of their functions.
@@ -98,15 +94,22 @@ const SETTLE_MAX: Duration = Duration::from_secs(5);
 const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 /// Runs it; returns the command's exit status.
-pub fn run(session: Session) -> Result<u8> {
+pub fn run(mut session: Session) -> Result<u8> {
     let (sender, inputs) = mpsc::channel();
+    let forward = sender.clone();
+    // Before the machine: from here on a signal must end that too. In raw mode
+    // no key sends one.
+    let _listening = signals::listen(move |signal| {
+        let _ = forward.send(Input::Signal(signal));
+    });
     let forward = sender.clone();
     let mut machine = Machine::start(session.machine, move |event| {
         // The receiver goes first only when the run is over.
         let _ = forward.send(Input::Machine(event));
-    })
-    .into_diagnostic()?;
-    watch_signals(sender.clone()).into_diagnostic().wrap_err("cannot watch for signals")?;
+    })?;
+    if let Some(transcript) = &mut session.transcript {
+        transcript.begin()?;
+    }
     let raw = RawMode::enter().into_diagnostic().wrap_err("cannot set the terminal's mode")?;
     watch_keys(sender);
 
@@ -129,10 +132,14 @@ pub fn run(session: Session) -> Result<u8> {
     });
     let end = match outcome {
         Ok(end) => end,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => End::Closed,
+        Err(ShowError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => End::Closed,
         Err(error) => {
+            machine.stop();
             drop(raw);
-            return Err(error).into_diagnostic().wrap_err("cannot show the console");
+            return Err(match error {
+                ShowError::Output(error) => miette!("cannot show the console: {error}"),
+                ShowError::Transcript(error) => error.into(),
+            });
         }
     };
     machine.stop();
@@ -140,20 +147,6 @@ pub fn run(session: Session) -> Result<u8> {
     live.console.leave_raw();
     let code = live.close(end, machine.logs());
     Ok(code)
-}
-
-/// Turns signals that would end us into events. In raw mode no key sends one.
-fn watch_signals(sender: Sender<Input>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
-    thread::spawn(move || {
-        for signal in signals.forever() {
-            if sender.send(Input::Signal(signal)).is_err() {
-                // The run is over, and so is what should have ended it.
-                std::process::exit(128 + signal);
-            }
-        }
-    });
-    Ok(())
 }
 
 /// Reads standard input to its end, which is not the end of the run.
@@ -177,6 +170,9 @@ fn watch_keys(sender: Sender<Input>) {
     });
 }
 
+/// What became of something that was to be shown.
+type Shown<T> = Result<T, ShowError>;
+
 /// The state of a run.
 struct Live {
     console: Console,
@@ -193,7 +189,7 @@ struct Live {
 }
 
 impl Live {
-    fn greet(&mut self) -> io::Result<()> {
+    fn greet(&mut self) -> Shown<()> {
         if self.keys.is_some() {
             let text = "Ctrl-A x leaves, Ctrl-A ? shows all commands.";
             self.console.message(&format!("{FAINT}{text}{FAINT:#}"))?;
@@ -201,7 +197,7 @@ impl Live {
         Ok(())
     }
 
-    fn serve(&mut self, inputs: &Receiver<Input>, timeout: Option<Duration>) -> io::Result<End> {
+    fn serve(&mut self, inputs: &Receiver<Input>, timeout: Option<Duration>) -> Shown<End> {
         let started = Instant::now();
         // Set once every guest has ended: when to stop waiting for output.
         let mut settle: Option<Instant> = None;
@@ -240,7 +236,7 @@ impl Live {
     }
 
     /// Asks once more and waits until each guest's counters are shown.
-    fn last_statistics(&mut self, inputs: &Receiver<Input>) -> io::Result<()> {
+    fn last_statistics(&mut self, inputs: &Receiver<Input>) -> Shown<()> {
         let until = Instant::now() + ANSWER_MAX;
         let guests = self.guests.names().count();
         self.answered = 0;
@@ -263,7 +259,7 @@ impl Live {
         Ok(())
     }
 
-    fn machine(&mut self, event: Event) -> io::Result<Option<End>> {
+    fn machine(&mut self, event: Event) -> Shown<Option<End>> {
         match event {
             Event::Console(bytes) => {
                 self.console.guest(&bytes)?;
@@ -302,7 +298,7 @@ impl Live {
         }
     }
 
-    fn typed(&mut self, bytes: &[u8]) -> io::Result<Option<End>> {
+    fn typed(&mut self, bytes: &[u8]) -> Shown<Option<End>> {
         let Some(keys) = &mut self.keys else {
             self.send(bytes);
             return Ok(None);
@@ -336,7 +332,7 @@ impl Live {
     }
 
     /// Chooses who gets the keys; the virtualiser announces it.
-    fn select(&mut self, client: u8) -> io::Result<()> {
+    fn select(&mut self, client: u8) -> Shown<()> {
         if self.guests.several() && self.guests.name(client).is_some() {
             self.send(&[SELECT_CLIENT, b'1' + client]);
             Ok(())
@@ -345,7 +341,7 @@ impl Live {
         }
     }
 
-    fn help(&mut self) -> io::Result<()> {
+    fn help(&mut self) -> Shown<()> {
         let mut text = String::from(
             "Ctrl-A x       leave; the machine stops at once\n\
              Ctrl-A i       show what guests did and what it cost\n\

@@ -47,6 +47,7 @@ enum Verdict {
 pub fn test(args: &TestArgs, steps: &Steps) -> Result<u8> {
     let workspace = Workspace::find()?;
     setup::system(&workspace, steps, args.no_install)?;
+    let _lock = workspace.lock_tests(steps)?;
     let filter = args.filter.as_deref();
     let mut parts = Vec::new();
     if filter.is_none() {
@@ -204,7 +205,7 @@ fn cargo_test(
         command.stdout(writer.try_clone().into_diagnostic()?).stderr(writer);
         // The command holds both ends of the pipe that belong to the child; it
         // must go, or the pipe would never end.
-        command.spawn().into_diagnostic().wrap_err("cannot start cargo")?
+        bulkhead_host::spawn(&mut command).into_diagnostic().wrap_err("cannot start cargo")?
     };
     let (counts, rest) = follow(reader, &log, name, steps)?;
     let status = child.wait().into_diagnostic()?;
@@ -214,9 +215,9 @@ fn cargo_test(
     } else {
         steps.abandon();
         for line in &rest {
-            anstream::eprintln!("{line}");
+            ui::tell(line);
         }
-        anstream::eprintln!("{FAINT}the whole output is in {}{FAINT:#}", log.display());
+        ui::tell(&format!("{FAINT}the whole output is in {}{FAINT:#}", log.display()));
         Verdict::Failed(Some(counts))
     };
     Ok(Part { name, verdict, took: since.elapsed() })

@@ -127,7 +127,7 @@ pub(super) fn budget<'a>(
         mebibytes(memory)
     );
     let cure = format!(
-        "the largest region is `{}` with {}; make it smaller, or give the machine more memory",
+        "the largest region is `{}` with {}: make it smaller",
         largest.name.value,
         mebibytes(largest.least_bytes())
     );

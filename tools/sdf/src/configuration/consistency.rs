@@ -49,6 +49,11 @@ pub fn check(system: &System, configuration: &Configuration) -> Result<(), Probl
     if c.problems.is_empty() { Ok(()) } else { Err(Problems::new(c.problems)) }
 }
 
+/// Whether a description needs a configuration.
+pub(super) fn is_named(system: &System) -> bool {
+    system.regions.iter().any(|region| section_of(region).is_some())
+}
+
 /// The section that fills a region, if one does.
 fn section_of(region: &MemoryRegion) -> Option<(&At<String>, &str)> {
     match &region.prefill {

@@ -21,6 +21,7 @@ use toml::{
 
 pub use self::consistency::check;
 use crate::{
+    model::System,
     problem::{Problem, Problems},
     rule::Rule,
     source::{At, Source, Span},
@@ -111,6 +112,23 @@ pub fn parse(source: &Source) -> Result<Configuration, Problems> {
     } else {
         Err(Problems::new(reader.problems))
     }
+}
+
+/// Reads the configuration beside a description and holds it to it. None is
+/// needed for a description that names none.
+///
+/// # Errors
+/// As [`load`] and [`check`].
+pub fn beside(description: &Path, system: &System) -> Result<Configuration, Problems> {
+    let path = path_beside(description);
+    let configuration = if path.exists() || consistency::is_named(system) {
+        load(&path)?
+    } else {
+        let source = Source::new(path.display().to_string(), "");
+        Configuration { source, sections: BTreeMap::new() }
+    };
+    check(system, &configuration)?;
+    Ok(configuration)
 }
 
 /// Reads a configuration file.
