@@ -2,7 +2,7 @@
 //!
 //! Each module provides, under the same names:
 //! - the system calls as functions over [`Registers`](v5::Registers): `call`,
-//!   `send`, `recv`, `reply_recv`, `vm_enter`, `yield_now`,
+//!   `send`, `nb_send`, `recv`, `reply_recv`, `vm_enter`, `yield_now`,
 //!   `debug_put_char`;
 //! - [`numbers`](v5::numbers): invocation labels, object types, the IPC
 //!   buffer's layout, made from the kernel's own interface description;

@@ -93,6 +93,12 @@ pub fn send(r: Registers) {
     full(syscall::SEND, r);
 }
 
+/// Sends if a receiver is waiting: `seL4_NBSend`.
+#[inline(always)]
+pub fn nb_send(r: Registers) {
+    full(syscall::NB_SEND, r);
+}
+
 /// Waits for a message or notification: `seL4_Recv`. `reply` is unused: this
 /// kernel keeps the caller in the receiving thread.
 #[inline(always)]
