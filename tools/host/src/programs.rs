@@ -27,6 +27,10 @@ static TO_ITS_END: Mutex<()> = Mutex::new(());
 /// system call on a slow disk.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long they have to tidy up before they are killed: gcc removes its
+/// temporary files. The emulator ignores the request and has nothing to tidy.
+const GRACE: Duration = Duration::from_millis(200);
+
 /// Makes this process the parent of every program of its programs whose own
 /// parent ends.
 pub fn adopt_orphans() {
@@ -78,15 +82,16 @@ pub fn end_programs(waiting: impl FnOnce()) {
     // Both are never given back: this process is about to exit.
     mem::forget(held);
     mem::forget(GATE.write().unwrap_or_else(PoisonError::into_inner));
-    let until = Instant::now() + PATIENCE;
+    let begun = Instant::now();
     loop {
         let descendants = descendants(getpid().as_raw_nonzero().get());
-        if descendants.is_empty() || Instant::now() >= until {
+        if descendants.is_empty() || begun.elapsed() >= PATIENCE {
             return;
         }
+        let signal = if begun.elapsed() < GRACE { Signal::TERM } else { Signal::KILL };
         for process in descendants.into_iter().filter_map(Pid::from_raw) {
             // Gone already, or not ours to end (sudo's): both are fine.
-            let _ = kill_process(process, Signal::KILL);
+            let _ = kill_process(process, signal);
         }
         thread::sleep(Duration::from_millis(5));
     }

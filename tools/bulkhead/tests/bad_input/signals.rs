@@ -1,5 +1,5 @@
-//! A closed terminal and SIGKILL: nothing of ours is left running or
-//! half-written, and the next command works.
+//! Ctrl-C, SIGTERM, a closed terminal and SIGKILL at many moments: nothing of
+//! ours is left running or half-written, and the next command works.
 
 use std::{
     fs,
@@ -8,10 +8,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::{
     call::{Call, PATIENCE},
     checkout::Checkout,
 };
+
+/// When signals come, in milliseconds after the start: the steps of a build,
+/// the boot, the run.
+const MOMENTS: [u64; 10] = [0, 20, 60, 150, 400, 900, 1600, 2600, 4000, 7000];
 
 /// Processes whose environment has the checkout's TMPDIR: all of its commands'
 /// descendants, whatever became of their parents.
@@ -49,6 +55,38 @@ fn start(checkout: &Checkout, command: &str) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("the command starts")
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let process = Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
+    kill_process(process.expect("not 0"), signal).expect("it has not been waited for");
+}
+
+#[test]
+fn a_signal_at_any_moment_leaves_nothing_and_the_next_run_works() {
+    let checkout = Checkout::new();
+    for (index, moment) in MOMENTS.into_iter().enumerate() {
+        // In turn, so that the sweep stays short.
+        let kind = [Signal::INT, Signal::TERM, Signal::HUP][index % 3];
+        let name = format!("signal {} after {moment} ms", kind.as_raw());
+        if index % 4 == 0 {
+            // A kernel build has the most programs.
+            fs::remove_dir_all(checkout.out().join("kernel")).expect("it was built");
+        }
+        let mut child = start(&checkout, "run");
+        thread::sleep(Duration::from_millis(moment));
+        signal(&child, kind);
+        let status = child.wait().expect("it ends");
+        // Before it looks after signals, it dies of them.
+        use std::os::unix::process::ExitStatusExt;
+        let number = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+        assert_eq!(number, 128 + kind.as_raw(), "{name}");
+        assert!(running(&checkout).is_empty(), "{name}: {:?}", running(&checkout));
+        assert!(checkout.leftovers().is_empty(), "{name}: {:?}", checkout.leftovers());
+        fs::create_dir_all(checkout.out().join("kernel")).expect("a folder");
+    }
+    let again = Call::new(&checkout, ["build"]).run();
+    assert_eq!(again.status, 0, "afterwards a build works: {}", again.err);
 }
 
 #[test]
