@@ -200,12 +200,13 @@ impl Accounts<'_> {
         self.inventory.add(&self.free(shown, &bytes), &bytes, made_of)
     }
 
-    /// A path that is not taken: given files of one name may differ.
+    /// A path that no other file has: given files of one name may differ.
     fn free(&self, path: String, bytes: &[u8]) -> String {
-        if self.inventory.iter().all(|(known, _)| known != path) {
+        let digests = Digests::of(bytes);
+        if self.inventory.iter().all(|(known, entry)| known != path || entry.digests == digests) {
             return path;
         }
-        format!("{path} ({})", &Digests::of(bytes).sha256[..8])
+        format!("{path} ({})", &digests.sha256[..8])
     }
 
     /// A component of which nothing is known but its bytes.

@@ -121,7 +121,7 @@ pub enum SbomError {
         file: String,
     },
     /// Two files have one name.
-    #[error("{file} is in the boot image twice")]
+    #[error("the boot image has two different files called {file}")]
     Twice {
         /// The file.
         file: String,
