@@ -6,13 +6,14 @@ use std::{
 };
 
 /// Endings and beginnings of the names that only unfinished files and folders
-/// have: [`crate::replace`]'s, downloads, boot images and kernels in the making.
-pub const TEMPORARY: [(&str, &str); 6] = [
+/// have: [`crate::replace`]'s, downloads and boot images in the making. A kernel in
+/// the making is not among them: its builder tidies up, and knows by a lock of its
+/// own whether another one still works there.
+pub const TEMPORARY: [(&str, &str); 5] = [
     ("", ".new"),
     ("", ".part"),
     ("", ".tmp"),
     (".image-", ""),
-    (".building-", ""),
     ("", ".unpacking"),
 ];
 
