@@ -61,7 +61,7 @@ fn same_image() -> Result<(), Failed> {
     copy(&here.out.join("guest/packages"), &there.out.join("guest/packages"))?;
     let cargo_home = build_elsewhere(&there, folder.path())?;
 
-    let files = files_of(&here)?;
+    let files = files_of(&here, &there)?;
     let expected = [
         "system.iso",
         "system.spdx.json",
@@ -98,21 +98,24 @@ fn same_image() -> Result<(), Failed> {
     Err(format!("{}\nthe other checkout is kept: {}", wrong.join("\n"), kept.display()).into())
 }
 
-/// What a build leaves that is booted or debugged, from the build folder.
-fn files_of(workspace: &Workspace) -> Result<Vec<PathBuf>, Failed> {
+/// What a build leaves that is booted or debugged, from the build folder; of
+/// programs, those that were built there too.
+fn files_of(workspace: &Workspace, there: &Workspace) -> Result<Vec<PathBuf>, Failed> {
     let built = build(workspace);
     let folder = |path: &Path| path.parent().unwrap_or(path).to_owned();
     let mut files = vec![workspace.out.join("linux.elf"), workspace.out.join("initramfs.cpio")];
     for folder in [folder(&built.image), folder(&built.kernel)] {
         files.extend(fs::read_dir(folder)?.flatten().map(|entry| entry.path()));
     }
-    // Programs for tests alone may have been built here and not there.
+    // Here other tests may have built programs of their own. None of the
+    // system's can be missing there, for the boot image has them all.
     let programs = bulkhead_build::freestanding_packages(workspace)?;
     let mine = |path: &PathBuf| {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().replace('_', "-");
+        let theirs = path.strip_prefix(&workspace.out).map(|path| there.out.join(path));
         path.extension() == Some(OsStr::new("elf"))
             && programs.contains(&name)
-            && !workspace.root.join("tools/system-tests/domains").join(name).exists()
+            && theirs.is_ok_and(|path| path.exists())
     };
     files.extend(fs::read_dir(built.domains)?.flatten().map(|entry| entry.path()).filter(mine));
     Ok(files
