@@ -13,7 +13,7 @@ use sel4::{
 
 use crate::{
     guest::{CODE, guest},
-    thread::{PRIORITY, Thread},
+    thread::Thread,
     verdict::{Verdict, check},
     vm::{DATA, Mode, Vm, new_vcpu, reason},
     world::{Event, World},
@@ -34,7 +34,7 @@ fn use_fpu() {
 
 extern "C" fn keep_secret(_: Word) -> ! {
     // SAFETY: never returns; changes only registers of this thread.
-    unsafe { asm!("movq xmm3, {}", "4: jmp 4b", in(reg) SECRET, options(noreturn)) }
+    unsafe { asm!("4: movq xmm3, {}", "jmp 4b", in(reg) SECRET, options(noreturn)) }
 }
 
 /// Runs its guest to an exit, then looks at a register that it never set.
@@ -55,17 +55,18 @@ pub fn fpu_of_threads(world: &mut World) -> Verdict {
     // The unit is this task's while it makes the VCPU, which must not matter.
     use_fpu();
     let vcpu = new_vcpu(world)?;
-    let vm = Vm::with_vcpu(world, Mode::Protected, guest!(".code32", "out 0x80, al"), vcpu)?;
+    // Some time slices long, in turns with the thread that keeps the secret: this
+    // task may use the unit too, and must not be the last that did.
+    let code = guest!(".code32", "sti", "mov ecx, 1000000", "4: loop 4b", "out 0x80, al");
+    let vm = Vm::with_vcpu(world, Mode::Protected, code, vcpu)?;
     let keeper = Thread::new(world, keep_secret, 0)?;
     let looker = Thread::new(world, exit_and_look, 0)?;
     BELL.store(world.bell(looker.number)?.address(), SeqCst);
     vm.vcpu.set_tcb(looker.tcb)?;
     looker.tcb.set_ept_root(vm.ept)?;
-    looker.tcb.set_priority(PRIORITY + 1)?;
     keeper.tcb.resume()?;
-    world.pause(100_000)?;
     looker.tcb.resume()?;
-    let event = world.wait(2_000_000)?;
+    let event = world.wait(20_000_000)?;
     check!(event == Event::Rang(1 << looker.number), "{event:x?}");
     check!(SEEN.load(SeqCst) != SECRET, "another thread's register is seen");
     Ok(())
