@@ -9,13 +9,8 @@ use std::{
 /// have: [`crate::replace`]'s, downloads and boot images in the making. A kernel in
 /// the making is not among them: its builder tidies up, and knows by a lock of its
 /// own whether another one still works there.
-pub const TEMPORARY: [(&str, &str); 5] = [
-    ("", ".new"),
-    ("", ".part"),
-    ("", ".tmp"),
-    (".image-", ""),
-    ("", ".unpacking"),
-];
+pub const TEMPORARY: [(&str, &str); 5] =
+    [("", ".new"), ("", ".part"), ("", ".tmp"), (".image-", ""), ("", ".unpacking")];
 
 /// How far down they are.
 const DEPTH_MAX: u32 = 6;
