@@ -31,7 +31,7 @@ mod texts;
 mod toolchain;
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -173,7 +173,11 @@ pub enum SbomError {
     /// The document cannot be written down.
     #[error("cannot write the bill as JSON")]
     Json(#[from] serde_json::Error),
-    /// A file cannot be read or written.
+    /// The bill cannot be written.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Written(#[from] bulkhead_host::FileError),
+    /// A file cannot be read.
     #[error("cannot {what} {path}")]
     File {
         /// What was tried.
@@ -207,16 +211,7 @@ pub fn write(image: &Image<'_>) -> Result<Bill, SbomError> {
     let spdx = spdx::document(&subject)?;
     let notices = notices::notices(&name, &digests, &components, &inventory);
     let bill = Bill::beside(image.iso);
-    replace(&bill.spdx, &spdx)?;
-    replace(&bill.notices, &notices)?;
+    bulkhead_host::replace(&bill.spdx, spdx.as_bytes())?;
+    bulkhead_host::replace(&bill.notices, notices.as_bytes())?;
     Ok(bill)
-}
-
-/// Writes a file by way of a temporary name.
-fn replace(path: &Path, text: &str) -> Result<(), SbomError> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
-    fs::write(&temporary, text).map_err(SbomError::file("write", &temporary))?;
-    fs::rename(&temporary, path).map_err(SbomError::file("rename to", path))
 }

@@ -1,8 +1,6 @@
 //! Instruction bytes: our decoder against another one.
 
-use vmm_core::decode::{
-    CodeSize, Operation, Place, Register, ShortMove, Source, decode, oracle, short_move,
-};
+use vmm_core::decode::{CodeSize, decode, oracle};
 
 use crate::Target;
 
@@ -87,27 +85,5 @@ fn check_short(bytes: &[u8]) {
     let mut code = [0; 16];
     let length = bytes.len().min(16);
     code[..length].copy_from_slice(&bytes[..length]);
-    let Some(short) = short_move(u128::from_le_bytes(code)) else { return };
-    let full = decode(&code, CodeSize::Bits64).expect("a short move is an instruction");
-    let Operation::Move { width, destination, source } = full.operation else {
-        panic!("{short:?}, but {full:?}");
-    };
-    match (short, destination, source) {
-        (
-            ShortMove::Load { width: w, register, length },
-            Place::Register(r),
-            Source::Place(Place::Memory(_)),
-        )
-        | (
-            ShortMove::Store { width: w, register, length },
-            Place::Memory(_),
-            Source::Place(Place::Register(r)),
-        ) => assert_eq!((w, Register::low(register), length), (width, r, full.length)),
-        (
-            ShortMove::StoreImmediate { width: w, value, length },
-            Place::Memory(_),
-            Source::Immediate(v),
-        ) => assert_eq!((w, value, length), (width, v, full.length)),
-        _ => panic!("{short:?}, but {full:?}"),
-    }
+    oracle::short_agrees(&code);
 }

@@ -11,7 +11,7 @@ use iced_x86::{
 
 use super::{
     Base, Binary, Bit, CodeSize, Condition, Instruction, Memory, Operation, Place, Register,
-    Repeat, Shift, Source, StringKind, StringOperation, Unary, decode,
+    Repeat, Shift, ShortMove, Source, StringKind, StringOperation, Unary, decode, short_move,
 };
 use crate::cpu::{Gpr, SegmentRegister};
 use crate::types::Width;
@@ -466,4 +466,40 @@ pub fn disagreement(bytes: &[u8], code: CodeSize) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Holds the decoder's short way for moves to its long one.
+///
+/// # Returns
+/// Whether it was a short move at all.
+///
+/// # Panics
+/// They disagree.
+pub fn short_agrees(bytes: &[u8; 16]) -> bool {
+    let Some(short) = short_move(u128::from_le_bytes(*bytes)) else { return false };
+    let full = decode(bytes, CodeSize::Bits64).expect("a short move is an instruction");
+    let Operation::Move { width, destination, source } = full.operation else {
+        panic!("{full:?}");
+    };
+    match (short, destination, source) {
+        (
+            ShortMove::Load { width: w, register, length },
+            Place::Register(r),
+            Source::Place(Place::Memory(_)),
+        )
+        | (
+            ShortMove::Store { width: w, register, length },
+            Place::Memory(_),
+            Source::Place(Place::Register(r)),
+        ) => {
+            assert_eq!((w, Register::low(register), length), (width, r, full.length));
+        }
+        (
+            ShortMove::StoreImmediate { width: w, value, length },
+            Place::Memory(_),
+            Source::Immediate(v),
+        ) => assert_eq!((w, value, length), (width, v, full.length)),
+        _ => panic!("{short:?} {full:?}"),
+    }
+    true
 }
