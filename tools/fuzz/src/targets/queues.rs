@@ -4,12 +4,15 @@
 use std::collections::VecDeque;
 
 use arbitrary::{Arbitrary, Unstructured};
-use sddf::serial::{Consumer, Culprit, Producer, Shared, Space};
+use sddf::serial::{Consumer, Culprit, PeerError, Producer, Shared, Space};
 use serial_driver_core::{Driver, uart::Uart};
+use serial_virt_core as sv;
 use shmem::{ReadWrite, Region};
 
 use super::input::{steps, take};
 use crate::Target;
+
+mod terminal;
 
 #[path = "../../../../device-pds/serial-driver/core/tests/model/mod.rs"]
 #[allow(dead_code, reason = "the driver's tests use more of it")]
@@ -23,27 +26,46 @@ pub(super) const QUEUE: Target = Target {
     ..Target::new("queue", "a queue keeps its bytes, and closes at the first lie", check_queue)
 };
 
+/// What means something to the virtualiser or to a terminal.
+const PIECES: &[&[u8]] = &[
+    b"a",
+    b"some text",
+    b"ends\n",
+    b"\n",
+    b"\r",
+    b"\r\n",
+    b"\x08",
+    b"\x08\x08\x08\x08",
+    b"\x1b[D",
+    b"\x1b[9D",
+    b"\x1b[3C",
+    b"\x1b[K",
+    b"\x1b[1K",
+    b"\x1b[2J",
+    b"\x1b[H",
+    b"\x1b[1;1H",
+    b"\x1b[2A",
+    b"\x1b[31m",
+    b"\x1b[0m",
+    b"\x1b]0;",
+    b"\x1b\\",
+    b"\x1b[?25h",
+    b"\x1bc",
+    b"\x1b[",
+    b"\x1b",
+    b"\xc2\x9b",
+    b"\xe2\x80\xae",
+    b"\xc3",
+    b"\x9b",
+    b"\x0e",
+    b"\x1c1",
+    b"red| ",
+];
+
 pub(super) const VIRT: Target = Target {
     runs: 4_000,
     longest: 600,
-    words: &[
-        b"\x1b[2J",
-        b"\x1b[H",
-        b"\x1b[1;1H",
-        b"\x1b]0;",
-        b"\x1b[?25h",
-        b"\x1bc",
-        b"\x1b[31m",
-        b"\x1b[K",
-        b"\xc2\x9b",
-        b"\xe2\x80\xae",
-        b"\r",
-        b"\n",
-        b"\x1c1",
-        b"\x1c2",
-        b"\x0e",
-        b"\x9b",
-    ],
+    words: PIECES,
     ..Target::new("serial-virt", "no client draws on another's line or stops another", check_virt)
 };
 
@@ -92,6 +114,10 @@ fn check_queue(bytes: &[u8]) {
     let mut staged: VecDeque<u8> = VecDeque::new();
     let mut queued: VecDeque<u8> = VecDeque::new();
     let mut honest = true;
+    // Whether the producer has asked to hear of room, and did not yet.
+    let mut waits = false;
+    // Where the consumer is.
+    let mut head = start;
     let mut next = 0_u8;
     for step in steps(bytes) {
         let mut fresh = |count: u8| -> Vec<u8> {
@@ -137,12 +163,14 @@ fn check_queue(bytes: &[u8]) {
                     }
                     if dequeues {
                         queued.drain(..got.min(queued.len()));
+                        head = head.wrapping_add(got as u32);
                     }
                 })
             }
             QueueStep::Consume(count) => consumer.consume(u32::from(count & 31)).map(|got| {
                 assert!(got as usize <= CAPACITY);
                 queued.drain(..(got as usize).min(queued.len()));
+                head = head.wrapping_add(got);
             }),
             QueueStep::Wait(wanted) => producer.wait_for_space(wanted.into()).map(|space| {
                 if honest {
@@ -150,18 +178,29 @@ fn check_queue(bytes: &[u8]) {
                     let wanted = usize::from(wanted).min(CAPACITY);
                     assert_eq!(space == Space::Available, room >= wanted);
                 }
+                waits |= space == Space::Wait;
             }),
             QueueStep::Signal => {
-                let _waits = consumer.producer_waits();
+                let heard = consumer.producer_waits();
+                assert!(!honest || heard == waits, "the producer waits: {waits}, heard: {heard}");
+                waits = false;
                 Ok(())
             }
             QueueStep::Attach => Consumer::attach(reader()).map(|anew| consumer = anew),
             QueueStep::Lie(word, value) => {
-                honest = false;
                 // Mostly close to the truth.
                 let near = start.wrapping_add(value & 0x3f);
-                lie(&header, word, if value & 0xc0 == 0 { value } else { near });
-                Ok(())
+                let value = if value & 0xc0 == 0 { value } else { near };
+                let was_honest = std::mem::replace(&mut honest, false);
+                let tail = head.wrapping_add(queued.len() as u32);
+                // What both have seen before it.
+                let seen = (producer.free(), consumer.len());
+                lie(&header, word, value);
+                if was_honest && matches!(seen, (Ok(_), Ok(_))) {
+                    first_lie(word, value, head, tail, &mut producer, &mut consumer)
+                } else {
+                    Ok(())
+                }
             }
         };
         if let Err(error) = result {
@@ -180,32 +219,118 @@ fn check_queue(bytes: &[u8]) {
     }
 }
 
+/// The first lie: the end that it is for notices it, unless an honest peer could
+/// have written the same. A tail may advance as far as there is room, a head up to
+/// what was published: staged bytes are not the consumer's to take.
+fn first_lie(
+    word: u8,
+    value: u32,
+    head: u32,
+    tail: u32,
+    producer: &mut Producer,
+    consumer: &mut Consumer,
+) -> Result<(), PeerError> {
+    let queued = tail.wrapping_sub(head);
+    let (found, possible) = match word % 3 {
+        0 => (consumer.len().map(drop), value.wrapping_sub(tail) <= CAPACITY as u32 - queued),
+        1 => (producer.free().map(drop), value.wrapping_sub(head) <= queued),
+        _ => return Ok(()),
+    };
+    assert_eq!(found.is_ok(), possible, "word {word} is {value:#x}: {head:#x} to {tail:#x}");
+    found
+}
+
 #[derive(Arbitrary, Clone, Debug)]
 enum VirtStep {
-    /// A client says so many of the bytes that follow.
-    Say(bool, [u8; 6]),
+    /// A client says one of [`PIECES`], or these bytes.
+    Say(bool, u8, [u8; 6]),
     Wire(u8),
     Type([u8; 3]),
     Read(bool),
     Lie(u8, u32),
 }
 
+const NAMES: [&str; 2] = ["red", "blue"];
+
+/// What a client's queues hold, in bytes: `world` makes them so.
+const TYPED_MAX: usize = 64;
+const SAID_MAX: usize = 64;
+
+/// What the driver's queue holds.
+const WIRE: usize = 1024;
+
+/// Bytes of others' that may come before a line: what the virtualiser promises for
+/// two clients, and its own notes.
+const BEFORE_A_LINE: usize =
+    sv::IN_FLIGHT as usize + sv::LINE_MAX + sv::QUANTUM + sv::OUT_MAX + 512;
+
+/// Ctrl-\.
+const COMMAND: u8 = 0x1c;
+
+/// Who gets what is typed, told again.
+#[derive(Default)]
+struct Keys {
+    command: bool,
+    selected: usize,
+    /// What each client has not read.
+    unread: [VecDeque<u8>; 2],
+}
+
+impl Keys {
+    fn type_in(&mut self, keys: &[u8]) {
+        for &key in keys {
+            match (std::mem::take(&mut self.command), key) {
+                (false, COMMAND) => self.command = true,
+                (true, b'1') => self.selected = 0,
+                (true, b'2') => self.selected = 1,
+                (true, COMMAND) | (false, _) => {
+                    let unread = &mut self.unread[self.selected];
+                    if unread.len() < TYPED_MAX {
+                        unread.push_back(key);
+                    }
+                }
+                (true, _) => {}
+            }
+        }
+    }
+}
+
 fn check_virt(bytes: &[u8]) {
-    const NAMES: [&str; 2] = ["red", "blue"];
-    let mut world = world::World::new(&NAMES, 1024, 64);
+    let mut world = world::World::new(&NAMES, WIRE, SAID_MAX);
     let mut honest = true;
+    let mut keys = Keys::default();
     for step in steps(Unstructured::new(bytes)) {
         match step {
-            VirtStep::Say(second, text) => {
+            VirtStep::Say(second, piece, any) => {
+                let mut text = PIECES.get(usize::from(piece)).map_or(&any[..], |t| t).to_vec();
+                // What separates name from text is the virtualiser's alone here, so
+                // that where a name stands can be told.
+                text.iter_mut().filter(|byte| **byte == b'|').for_each(|byte| *byte = b'!');
                 // A client whose queue is closed has nobody to talk to.
                 let _closed = world.clients[usize::from(second)].output.enqueue(&text);
-                world.serve();
+                serve(&mut world, honest);
             }
             VirtStep::Wire(count) => world.send(count.into()),
-            VirtStep::Type(keys) => world.type_in(&keys),
+            VirtStep::Type(typed) => {
+                // Every other is part of a command.
+                let key = |n: u8| match n & 15 {
+                    0..3 => COMMAND,
+                    3..12 => b'0' + (n & 15) - 3,
+                    _ => n,
+                };
+                let typed = typed.map(key);
+                world.type_in(&typed);
+                keys.type_in(&typed);
+            }
             VirtStep::Read(second) => {
-                let mut into = [0; 64];
-                let _closed = world.clients[usize::from(second)].input.dequeue(&mut into);
+                let mut into = [0; TYPED_MAX];
+                let client = &mut world.clients[usize::from(second)];
+                let got = client.input.dequeue(&mut into).unwrap_or(0);
+                if honest {
+                    let unread = &mut keys.unread[usize::from(second)];
+                    let expected: Vec<u8> = unread.drain(..).collect();
+                    assert_eq!(into[..got], expected, "what client {second} gets to read");
+                }
             }
             // Only the first client lies.
             VirtStep::Lie(word, value) => {
@@ -218,38 +343,47 @@ fn check_virt(bytes: &[u8]) {
         }
     }
     world.settle();
-    terminal_is_safe(&world.shown);
-    if honest {
-        let lines = world.lines();
-        let owned = |line: &String| line.is_empty() || NAMES.iter().any(|name| line.contains(name));
-        assert!(lines.iter().all(owned), "{lines:?}");
+    terminal::is_safe(&world.shown, &NAMES);
+    // The second client is heard, whatever the first did and does.
+    // That one talks without a pause, and faster than the wire.
+    let flood = |world: &mut world::World| {
+        while world.clients[0].output.enqueue(b"I talk and talk\n").is_ok_and(|taken| taken > 0) {}
+        world.serve();
+    };
+    for _ in 0..2 * WIRE / SAID_MAX {
+        flood(&mut world);
     }
-    // The second client is heard, whatever the first did.
     let before = world.shown.len();
     let _more_than_room = world.clients[1].output.enqueue(b"\nstill here\n");
-    world.serve();
+    for _ in 0..BEFORE_A_LINE {
+        flood(&mut world);
+        world.send(16);
+        if String::from_utf8_lossy(&world.shown[before..]).contains("still here") {
+            break;
+        }
+        let waited = world.shown.len() - before;
+        assert!(waited <= BEFORE_A_LINE, "{waited} bytes of another's, and not yet heard");
+    }
     world.settle();
     let after = String::from_utf8_lossy(&world.shown[before..]).into_owned();
     assert!(after.contains("still here"), "{after:?}");
+    terminal::is_safe(&world.shown, &NAMES);
 }
 
-/// Nothing but text, line ends and what moves within a line.
-fn terminal_is_safe(shown: &[u8]) {
-    let text = std::str::from_utf8(shown).expect("the terminal gets UTF-8");
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '\u{1b}' => {
-                assert_eq!(rest.next(), Some('['), "an escape that is no control sequence");
-                let last = rest.by_ref().find(|c| !matches!(c, '0'..='9' | ';' | ':'));
-                assert!(
-                    matches!(last, Some('m' | 'C' | 'D' | 'K' | 'J')),
-                    "a control sequence ends with {last:?}"
-                );
-            }
-            '\n' | '\r' | '\t' | '\u{7}' | '\u{8}' => {}
-            c => assert!(!c.is_control(), "{c:?} reaches the terminal"),
+/// The virtualiser does its work, and clients that wait for room in their queues
+/// hear when there is some.
+fn serve(world: &mut world::World, honest: bool) {
+    let mut waits = [None; 2];
+    for (wait, client) in waits.iter_mut().zip(&mut world.clients) {
+        if let Ok(Space::Wait) = client.output.wait_for_space(SAID_MAX as u32) {
+            *wait = client.output.free().ok();
         }
+    }
+    world.serve();
+    for (number, (wait, client)) in waits.iter().zip(&mut world.clients).enumerate() {
+        let (Some(before), Ok(now)) = (wait, client.output.free()) else { continue };
+        let told = world.last.clients.iter().any(|client| client == number);
+        assert!(!honest || now == *before || told, "client {number} waits for ever");
     }
 }
 

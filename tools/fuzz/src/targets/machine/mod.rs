@@ -5,6 +5,9 @@
 //! outcome asks for is delivered, or interrupted by the next exit, or not begun
 //! because a notification came first. The rules themselves are in [`rules`].
 
+mod memory;
+mod message;
+mod places;
 mod rules;
 mod world;
 

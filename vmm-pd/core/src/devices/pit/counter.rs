@@ -238,7 +238,9 @@ impl CounterState {
 
     /// The control word: everything but the gate starts anew. `access` is not
     /// the latch command.
-    pub(super) fn write_control(&mut self, word: u8, access: Access) {
+    pub(super) fn write_control(&mut self, word: u8, access: Access, clock: i64) {
+        // The count that it had is kept, whether anybody has looked at it or not.
+        self.catch_up(clock);
         *self = CounterState {
             mode: Mode::from_bits(word >> control::MODE_SHIFT),
             access,

@@ -172,7 +172,7 @@ proptest! {
             match step {
                 Step::Control { mode, bcd, count } => {
                     let word = 0x30 | mode << 1 | u8::from(bcd);
-                    counter.write_control(word, Access::Both);
+                    counter.write_control(word, Access::Both, clock);
                     chip.control(mode, bcd);
                     write(&mut counter, &mut chip, count, clock);
                 }

@@ -204,9 +204,9 @@ impl Pit {
         };
         match word >> control::ACCESS_SHIFT & 3 {
             0 => counter.latch_count(clock),
-            1 => counter.write_control(word, Access::Low),
-            2 => counter.write_control(word, Access::High),
-            _ => counter.write_control(word, Access::Both),
+            1 => counter.write_control(word, Access::Low, clock),
+            2 => counter.write_control(word, Access::High, clock),
+            _ => counter.write_control(word, Access::Both, clock),
         }
     }
 

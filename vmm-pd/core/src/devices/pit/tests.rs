@@ -268,3 +268,25 @@ proptest! {
         }
     }
 }
+
+/// Found by fuzzing: the count whose time had come was lost if nobody had looked at
+/// the counter since.
+#[test]
+fn a_control_word_keeps_the_count_that_is_due_whether_or_not_it_was_looked_at() {
+    let mut port = SystemControlB::new();
+    let mut pit = Pit::new(frequency());
+    // Counter 2: low byte only, mode 2, which begins to count with its gate.
+    port.write(&mut pit, 1, at(0));
+    pit.write(Control, 0x94, at(0));
+    pit.write(Counter2, 200, at(0));
+    pit.write(Counter2, 110, at(10));
+    let mut seen = pit.clone();
+    let later = at(1_000_000);
+    seen.read(Counter2, later);
+    for pit in [&mut pit, &mut seen] {
+        // Mode 5 waits for its trigger, and shows the count that was there.
+        pit.write(Control, 0x9a, later);
+    }
+    assert_eq!(pit.read(Counter2, later), 110);
+    assert_eq!(seen.read(Counter2, later), 110);
+}

@@ -1,5 +1,7 @@
 //! The interrupt controllers together: both pages, the MSRs, the ports, lines.
 
+mod rules;
+
 use arbitrary::{Arbitrary, Unstructured};
 use vmm_core::{
     devices::pic::Register,
@@ -29,6 +31,13 @@ enum Step {
     WriteIoapic(u8, u8, u64),
     /// Selector and window.
     WritePin(u8, u32),
+    /// A pin's whole entry: vector, level-triggered or not, masked or not.
+    Route(u8, u8, bool, bool),
+    /// An interrupt of the guest's to itself.
+    Ipi(u8),
+    EndOfInterrupt,
+    /// The pair's initialisation: vectors, and how the words' bits are set.
+    Initialise(u8, u8),
     ReadMsr(u8),
     WriteMsr(u8, u64),
     Base(u16),
@@ -37,6 +46,8 @@ enum Step {
     ReadPic(u8),
     WritePic(u8, u8),
     Line(u8, bool),
+    /// A line rises, the processor takes what there is, the line falls.
+    Pulse(u8),
     NmiLine(bool),
     RaiseNmi,
     Acknowledge,
@@ -86,6 +97,15 @@ fn width(n: u8) -> Width {
     [Width::Byte, Width::Word, Width::Dword, Width::Qword][usize::from(n & 3)]
 }
 
+/// Mostly one of a few, so that steps meet: with a pin alone, with one at the pair.
+fn line(n: u8) -> u8 {
+    match n >> 6 {
+        0 | 1 => 16 + (n & 3),
+        2 => [1, 3, 4, 8][usize::from(n & 3)],
+        _ => n & 31,
+    }
+}
+
 fn pic(n: u8) -> Register {
     use Register::{MasterCommand, MasterData, SlaveCommand, SlaveData};
     [MasterCommand, MasterData, SlaveCommand, SlaveData][usize::from(n & 3)]
@@ -105,6 +125,7 @@ fn check(bytes: &[u8]) {
             i.next_interrupt().is_some() || i.nmi_pending() || i.init_pending(),
         );
         assert!(!i.nmi_pending() || i.nmi_possible());
+        rules::at_rest(&device.interrupts.save(clock.now), device.interrupts.next_interrupt());
         twin(&device, clock.now);
     }
 }
@@ -132,6 +153,37 @@ fn take(device: &mut Device, clock: &mut Clock, step: Step) {
             i.ioapic_write(0, Width::Dword, u64::from(register & 0x3f));
             i.ioapic_write(0x10, Width::Dword, value.into());
         }
+        Step::Route(pin, vector, level, masked) => {
+            let pin = u64::from(line(pin) % 24);
+            let low = u64::from(vector) | u64::from(level) << 15 | u64::from(masked) << 16;
+            for (half, value) in [(1, 0), (0, low)] {
+                i.ioapic_write(0, Width::Dword, 0x10 + 2 * pin + half);
+                i.ioapic_write(0x10, Width::Dword, value);
+            }
+        }
+        Step::Ipi(vector) => {
+            // ICR with the shorthand "self", in whichever mode.
+            let command = 1 << 18 | u64::from(vector);
+            i.lapic_write(0x300, Width::Dword, command, now);
+            let _faults = i.x2apic_write(Msr(0x830), command, now);
+        }
+        Step::EndOfInterrupt => {
+            i.lapic_write(0xb0, Width::Dword, 0, now);
+            let _faults = i.x2apic_write(Msr(0x80b), 0, now);
+            i.pic_write(pic(2), 0x20);
+            i.pic_write(pic(0), 0x20);
+        }
+        Step::Initialise(vectors, bits) => {
+            // ICW1 to ICW4, then nothing is masked. Automatic ends and special
+            // nesting where `bits` say so.
+            for (command, data, cascade, add) in [(0, 1, 4, 0), (2, 3, 2, 8)] {
+                i.pic_write(pic(command), 0x11);
+                i.pic_write(pic(data), (vectors & 0xf0) + add);
+                i.pic_write(pic(data), cascade);
+                i.pic_write(pic(data), 1 | bits & 0x12);
+                i.pic_write(pic(data), 0);
+            }
+        }
         Step::ReadMsr(n) => {
             let _faults = i.x2apic_read(Msr(0x800 + u32::from(n)), now);
         }
@@ -150,13 +202,18 @@ fn take(device: &mut Device, clock: &mut Clock, step: Step) {
             i.pic_read(pic(n));
         }
         Step::WritePic(n, value) => i.pic_write(pic(n), value),
-        Step::Line(gsi, level) => i.set_line(Gsi(gsi & 31), level),
+        Step::Line(gsi, level) => set_line(i, line(gsi), level, now),
+        Step::Pulse(gsi) => {
+            set_line(i, line(gsi), true, now);
+            acknowledge(i, now);
+            set_line(i, line(gsi), false, now);
+        }
         Step::NmiLine(level) => i.set_nmi_line(level),
         Step::RaiseNmi => {
             i.raise_nmi();
             assert!(i.nmi_pending());
         }
-        Step::Acknowledge => acknowledge(i),
+        Step::Acknowledge => acknowledge(i, now),
         Step::TakeNmi => {
             let pending = i.nmi_pending();
             assert_eq!(i.take_nmi(), pending);
@@ -172,14 +229,31 @@ fn take(device: &mut Device, clock: &mut Clock, step: Step) {
     }
 }
 
+/// A pin that is the I/O APIC's alone requests what its entry says, or nothing.
+fn set_line(i: &mut Interrupts, gsi: u8, level: bool, now: Ticks) {
+    let before = i.save(now);
+    i.set_line(Gsi(gsi), level);
+    if let 16..24 = gsi {
+        rules::after_line(&before, &i.save(now), gsi, level);
+    }
+}
+
 /// What is offered is what is given, and it is given once.
-fn acknowledge(i: &mut Interrupts) {
+fn acknowledge(i: &mut Interrupts, now: Ticks) {
+    let before = i.save(now);
     match i.next_interrupt() {
         None => assert_eq!(i.acknowledge(), None),
-        Some(Source::ExtInt) => assert!(i.acknowledge().is_some()),
+        Some(Source::ExtInt) => {
+            let taken = i.acknowledge();
+            assert!(taken.is_some());
+            if let Some(expected) = rules::of_pair(&before.pic) {
+                assert_eq!(taken, Some(expected), "the pair's");
+            }
+        }
         Some(Source::Local(vector)) => {
             assert!(vector.0 >= 16, "vectors below 16 are the processor's");
             assert_eq!(i.acknowledge(), Some(vector));
+            rules::after_local(&before.lapic, &i.save(now).lapic, vector);
             let next = i.next_interrupt();
             assert!(
                 !matches!(next, Some(Source::Local(next)) if next.0 >> 4 <= vector.0 >> 4),
