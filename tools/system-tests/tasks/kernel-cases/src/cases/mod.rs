@@ -24,7 +24,8 @@ macro_rules! cases {
 cases! {
     state: registers_r8_to_r15, long_mode, error_code, real_mode, vmenter_registers,
         switched_msr_access, first_entry_fails, guest_keeps_its_place;
-    switching: system_call_msrs, cr2, debug_registers, dr7, time_slices;
+    switching: system_call_msrs, cr2, debug_registers, dr7, time_slices,
+        turns_of_those_who_wait;
     fpu: fpu_of_threads, fpu_after_deletion, fpu_of_new_guest;
     vmcs: control_allow_lists, activity_state, debugctl, host_wide_instructions, cr8,
         failed_entry, debug_exceptions;

@@ -8,7 +8,7 @@ use sel4::{Word, vmx::field};
 use crate::{
     guest::guest,
     thread::{PRIORITY, Thread},
-    verdict::{Verdict, check},
+    verdict::{Failure, Verdict, check},
     vm::{DATA, Mode, Vm, reason},
     world::World,
 };
@@ -233,5 +233,44 @@ pub fn time_slices(world: &mut World) -> Verdict {
     world.pause(3_000_000)?;
     let (counted, guest) = (COUNTED.load(SeqCst) - before, vm.read(DATA) - guest_before);
     check!(counted > 1000 && guest > 1000, "the thread counted {counted}, the guest {guest}");
+    Ok(())
+}
+
+static PROGRESS: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+
+extern "C" fn get_on(number: Word) -> ! {
+    loop {
+        if let Some(progress) = PROGRESS.get(number as usize) {
+            progress.fetch_add(1, SeqCst);
+        }
+    }
+}
+
+/// Stays awake until the tick has come, which makes a gap in a row of moments.
+fn awake_over_tick() -> Verdict {
+    const GAP: u64 = 300;
+    let mut last = sel4::timestamp_counter();
+    for _ in 0..1_000_000 {
+        let now = sel4::timestamp_counter();
+        if now - last > GAP {
+            return Ok(());
+        }
+        last = now;
+    }
+    Err(Failure::new(format_args!("no tick comes")))
+}
+
+/// Two threads take turns, even if another one runs whenever the tick comes.
+pub fn turns_of_those_who_wait(world: &mut World) -> Verdict {
+    for number in 0..PROGRESS.len() as Word {
+        Thread::new(world, get_on, number)?.tcb.resume()?;
+    }
+    for _ in 0..10 {
+        awake_over_tick()?;
+        // A quarter of the time to the next.
+        world.pause(50_000)?;
+    }
+    let counted = PROGRESS.each_ref().map(|progress| progress.load(SeqCst));
+    check!(counted.iter().all(|n| *n > 1000), "they counted {counted:?}");
     Ok(())
 }
