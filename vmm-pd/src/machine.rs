@@ -15,7 +15,7 @@ use vmm_core::{
     layout::{BadRamSize, RamSize},
     outcome::{Outcome, Policy, RestartReason, StopReason, result},
     report,
-    time::TscFrequency,
+    time::{LongestRun, TscFrequency},
     vm::{Arrival, Setup, Vm},
 };
 
@@ -122,9 +122,9 @@ impl<'s> Machine<'s> {
         let page = memory_region!(ReadWrite, statistics_vaddr, statistics_size);
         let statistics =
             Recorder::new(&page, timestamp_counter()).map_err(StartError::Statistics)?;
-        let mut cpu = Vtx::new(VCPU)?;
         let hz = timer.clock()?.frequency.hz();
         let tsc = TscFrequency::new(hz).ok_or(ClockError::Implausible { hz })?;
+        let mut cpu = Vtx::new(VCPU, LongestRun::at(tsc))?;
         let setup = Setup {
             tsc,
             ram: size,

@@ -38,6 +38,39 @@ impl TscFrequency {
     }
 }
 
+/// A time slice of the kernel's (`TIME_SLICE`, tools/kernel).
+const LONGEST_RUN_NS: u64 = 2_000_000;
+
+/// As far as the timer interrupts of a busy guest are apart (each 4 ms in a Debian
+/// kernel), and a little more.
+const LONGEST_RUN_TO_DEADLINE_NS: u64 = 4_500_000;
+
+/// How long a guest runs at most without an exit, so that it is preempted even
+/// where the host's interrupts cannot end its run (an emulator that does not
+/// exit for them while the guest has interrupts off). A run may be longer if a
+/// deadline ends it: else each timer interrupt of a busy guest, which sets the next
+/// with interrupts off, would cost one exit more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LongestRun {
+    any: Ticks,
+    to_deadline: Ticks,
+}
+
+impl LongestRun {
+    /// At this rate of the time-stamp counter.
+    pub fn at(tsc: TscFrequency) -> Self {
+        LongestRun {
+            any: tsc.span(LONGEST_RUN_NS, NANOSECONDS),
+            to_deadline: tsc.span(LONGEST_RUN_TO_DEADLINE_NS, NANOSECONDS),
+        }
+    }
+
+    /// How long to run now, if a deadline is so far away.
+    pub fn run(self, deadline: Ticks) -> Ticks {
+        if deadline <= self.to_deadline { deadline } else { self.any }
+    }
+}
+
 fn saturate(n: u128) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
@@ -62,5 +95,17 @@ mod tests {
     fn implausible_frequencies_are_refused() {
         assert_eq!(TscFrequency::new(0), None);
         assert_eq!(TscFrequency::new(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_guest_runs_to_a_near_deadline_or_for_a_time_slice() {
+        for hz in [100_000_000, 3_000_000_000] {
+            let longest = LongestRun::at(TscFrequency::new(hz).unwrap());
+            let ms = |n: u64| Ticks(hz / 1000 * n);
+            assert_eq!(longest.run(ms(1)), ms(1));
+            assert_eq!(longest.run(ms(4)), ms(4));
+            assert_eq!(longest.run(ms(5)), ms(2));
+            assert_eq!(longest.run(Ticks(u64::MAX)), ms(2));
+        }
     }
 }

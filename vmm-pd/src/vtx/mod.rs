@@ -18,7 +18,9 @@ mod timer;
 
 use sel4::IpcBuffer;
 use sel4_microkit::vcpu::{self, EntryRegisters, Return, VmEntry};
-use vmm_core::{bus::cpuid::Switchable, exit::ExitMessage, types::Ticks, vm::Arrival};
+use vmm_core::{
+    bus::cpuid::Switchable, exit::ExitMessage, time::LongestRun, types::Ticks, vm::Arrival,
+};
 
 use fields::MessageWord;
 use state::Cache;
@@ -59,6 +61,7 @@ pub struct Vtx {
     registers: EntryRegisters,
     cache: Cache,
     timer: PreemptionTimer,
+    longest_run: LongestRun,
     calls: u64,
     /// A guest with a blocked NMI waits, and there is no exit for its end.
     nmi_poll: bool,
@@ -72,13 +75,14 @@ impl Vtx {
     ///
     /// # Errors
     /// The kernel or processor lacks a control that this VMM needs.
-    pub fn new(id: u64) -> Result<Self, Refused> {
+    pub fn new(id: u64, longest_run: LongestRun) -> Result<Self, Refused> {
         let mut vtx = Vtx {
             cap: vcpu::vcpu(id),
             entry: VmEntry::default(),
             registers: EntryRegisters::Kept,
             cache: Cache::default(),
             timer: PreemptionTimer::new(),
+            longest_run,
             calls: 0,
             nmi_poll: false,
             virtual_nmis: false,

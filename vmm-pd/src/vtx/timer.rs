@@ -10,13 +10,9 @@
 
 use sel4::vmx::field;
 use sel4_microkit::timestamp_counter;
-use vmm_core::types::Ticks;
+use vmm_core::{time::LongestRun, types::Ticks};
 
 use super::Vtx;
-
-/// A guest runs no longer than this without an exit, in ticks: 10 ms at
-/// 100 MHz, 0.3 ms at 3 GHz.
-const LONGEST_RUN: Ticks = Ticks(1_000_000);
 
 /// Entries after which the timer is set anew: time outside the guest makes it
 /// late by that of so many exits at most.
@@ -61,17 +57,17 @@ impl PreemptionTimer {
         self.armed != Some(Self::wanted(deadline)) || self.entries >= ENTRIES_MAX
     }
 
-    /// Sets the timer for `deadline`.
+    /// Sets the timer for `deadline`, or the end of the longest run.
     ///
     /// # Returns
     /// What to write to the timer's field.
-    fn set(&mut self, deadline: Option<Ticks>) -> u32 {
+    fn set(&mut self, deadline: Option<Ticks>, longest: LongestRun) -> u32 {
         let wanted = Self::wanted(deadline);
         let now = timestamp_counter();
         let value = match self.shift {
             None => MEASURE,
             Some(shift) => {
-                let ticks = wanted.0.saturating_sub(now).min(LONGEST_RUN.0);
+                let ticks = longest.run(Ticks(wanted.0.saturating_sub(now))).0;
                 // Rounded up: early is a wasted exit.
                 (ticks.div_ceil(1 << shift)) as u32
             }
@@ -99,7 +95,7 @@ impl Vtx {
     #[inline(never)]
     pub(super) fn set_timer(&mut self, deadline: Option<Ticks>) {
         let deadline = if self.nmi_poll { Some(self.nmi_retry(deadline)) } else { deadline };
-        let value = self.timer.set(deadline);
+        let value = self.timer.set(deadline, self.longest_run);
         self.write(field::PREEMPTION_TIMER_VALUE, value.into());
     }
 
