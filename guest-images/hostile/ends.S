@@ -6,6 +6,7 @@
 #define NAME "ends"
 #include "common.inc"
 #include "attack.inc"
+#include "paging32.inc"
 
     .code32
 main:
@@ -50,5 +51,7 @@ attacks:
     .endm
 
 #include "ends-code.inc"
+#include "ends-mmio.inc"
+#include "ends-modes.inc"
 #include "ends-devices.inc"
     .text

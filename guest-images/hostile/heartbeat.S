@@ -5,10 +5,10 @@
  * spins towards one (which ends its own time slice). Each sixteenth beat is a line on the console,
  * numbered, so that a lost or mangled line shows. In the end:
  *
- *     beats=000000c8 missed=00000000 late=0001e0c4 gap=00281a10 period=002625a0
+ *     beats=000000c8 missed=00000000 late=0001e0c4 asleep=00015f90 gap=00281a10 period=002625a0
  *
- * `late` and `gap`: the latest beat and the longest time between two, in ticks. A beat is missed if
- * it comes when the next is due. It fails if one is.
+ * `late`, `asleep` and `gap`: the latest beat, the latest that it slept towards and the longest time between
+ * two, in ticks. A beat is missed if it comes when the next is due. It fails if one is.
  */
 #define NAME "heartbeat"
 #include "common.inc"
@@ -82,7 +82,7 @@ again:
 
 finish:
     cli
-    .irp field, beats, missed, late, gap, period
+    .irp field, beats, missed, late, asleep, gap, period
     lea text_\field(%rip), %rsi
     call puts64
     movl \field(%rip), %eax
@@ -135,7 +135,14 @@ beat:
     cmpq late(%rip), %rbx
     jbe 2f
     movq %rbx, late(%rip)
-2:  movl period(%rip), %ecx
+2:  movl beats(%rip), %ecx
+    andl $3, %ecx
+    cmpl $3, %ecx
+    je 5f
+    cmpq asleep(%rip), %rbx
+    jbe 5f
+    movq %rbx, asleep(%rip)
+5:  movl period(%rip), %ecx
     incl beats(%rip)
 3:  addq %rcx, due(%rip)
     subq %rcx, %rbx
@@ -157,12 +164,14 @@ text_steady: .asciz " steady as ever\r\n"
 text_beats: .asciz "beats="
 text_missed: .asciz " missed="
 text_late: .asciz " late="
+text_asleep: .asciz " asleep="
 text_gap: .asciz " gap="
 text_period: .asciz " period="
     .balign 8
 due: .quad 0
 last: .quad 0
 late: .quad 0
+asleep: .quad 0
 gap: .quad 0
 period: .quad 0
 beats: .long 0

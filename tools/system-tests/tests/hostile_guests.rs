@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitCode, time::Duration};
 
-use bulkhead_machine::{Outcome, Status};
+use bulkhead_machine::{Answers, GuestEvent, Outcome, Status};
 use libtest_mimic::{Arguments, Failed, Trial};
 use regex::Regex;
 use system_tests::{Session, System, checkout, hostile_guests};
@@ -27,22 +27,19 @@ const AGAIN: &str = "again";
 /// Ticks of a millisecond of the emulated machine.
 const MILLISECOND: u64 = 100_000;
 
-/// The shortest period of the beats, in milliseconds, for which their lateness is
-/// bounded; long attacks have a longer one (README of the hostile guests).
-const STRICT: u64 = 25;
+/// How long a guest that turns interrupts off keeps the processor at most, where
+/// the emulator does not exit for them (`LongestRun`, vmm-core).
+const LONGEST_RUN: u64 = 45 * MILLISECOND / 10;
 
-/// How long a guest may keep the processor once a beat is due: the rest of a
-/// time slice (`TIME_SLICE`, tools/kernel), or, where interrupts are off and the
-/// emulator does not exit for them, until the preemption timer ends it
-/// (`LONGEST_RUN`, vmm-pd).
-const LONGEST_RUN: u64 = 10 * MILLISECOND;
-
-/// A time slice: `status` has a VMM's priority, and may be busy.
-const SLICE: u64 = 2 * MILLISECOND;
+/// A turn of one of several of the same priority (`TIME_SLICE`, tools/kernel).
+const TURN: u64 = 2 * MILLISECOND;
 
 /// Work that goes before any guest's: `timer`, `serial_virt`, `serial_driver`,
 /// the kernel's own, and the beating guest's VMM.
 const SERVERS: u64 = 2 * MILLISECOND;
+
+/// Exits by an exception of a guest whose exceptions do not end, at least.
+const ENDLESS: u64 = 1000;
 
 /// A row of the table: who, with which command line, and how it ends.
 #[derive(Clone)]
@@ -50,10 +47,29 @@ struct Attack {
     name: String,
     image: PathBuf,
     argument: String,
-    outcome: Outcome,
-    reason: String,
+    end: End,
     /// Between two beats meanwhile, in milliseconds.
     period: u64,
+}
+
+/// How an attack ends.
+#[derive(Clone, Debug, PartialEq)]
+enum End {
+    /// The guest stops, with this result and a reason that contains this.
+    Stop(Outcome, String),
+    /// It goes on: exceptions without end.
+    Endless,
+}
+
+impl End {
+    fn is(&self, outcome: Outcome) -> bool {
+        matches!(self, End::Stop(its, _) if *its == outcome)
+    }
+
+    /// Whether the guest must not be one that is started again.
+    fn resets(&self) -> bool {
+        self.is(Outcome::TRIPLE_FAULT) || self.is(Outcome::RESET)
+    }
 }
 
 fn main() -> ExitCode {
@@ -63,11 +79,13 @@ fn main() -> ExitCode {
     let ends = images.get("ends").expect("there is a guest that ends itself").clone();
     let table = Table { heartbeat, ends, attacks: attacks(&images) };
     let mut trials = Vec::new();
-    let (mut again, once): (Vec<Attack>, Vec<Attack>) =
-        table.attacks.iter().cloned().partition(|attack| attack.outcome == Outcome::RESTART_LIMIT);
-    for attacks in once.chunks(STOPPED.len()) {
-        let mut together = attacks.to_vec();
-        together.extend(again.pop());
+    let (mut again, mut once): (Vec<Attack>, Vec<Attack>) =
+        table.attacks.iter().cloned().partition(|attack| attack.end.is(Outcome::RESTART_LIMIT));
+    while !once.is_empty() {
+        let rest = once.split_off(STOPPED.len().min(once.len()));
+        let mut together = std::mem::replace(&mut once, rest);
+        let other = || Some(once.remove(once.iter().position(|attack| !attack.end.resets())?));
+        together.extend(again.pop().or_else(other));
         trials.push(trial(&table, together));
     }
     trials.extend(again.into_iter().map(|attack| trial(&table, vec![attack])));
@@ -97,7 +115,8 @@ struct Table {
     attacks: Vec<Attack>,
 }
 
-/// The rows ``| `GUEST ARGUMENT` | what it does | RESULT | `REASON` | PERIOD |``.
+/// The rows ``| `GUEST ARGUMENT` | what it does | RESULT | `REASON` | PERIOD |``;
+/// `-` instead of a result if it goes on.
 fn attacks(images: &BTreeMap<String, PathBuf>) -> Vec<Attack> {
     let readme = checkout("guest-images/hostile/README.md");
     let readme = fs::read_to_string(&readme).expect("the folder of hostile guests has a README");
@@ -106,12 +125,15 @@ fn attacks(images: &BTreeMap<String, PathBuf>) -> Vec<Attack> {
         let [who, _, outcome, reason, period, ""] = cells.as_slice() else { return None };
         let who = who.strip_prefix('`')?.strip_suffix('`')?;
         let (name, argument) = who.split_once(' ').unwrap_or((who, ""));
+        let end = match *outcome {
+            "-" => End::Endless,
+            _ => End::Stop(Outcome(outcome.parse().ok()?), reason.trim_matches('`').to_owned()),
+        };
         Some(Attack {
             name: name.to_owned(),
             image: images.get(name)?.clone(),
             argument: argument.to_owned(),
-            outcome: Outcome(outcome.parse().ok()?),
-            reason: reason.trim_matches('`').to_owned(),
+            end,
             period: period.parse().ok()?,
         })
     });
@@ -120,15 +142,10 @@ fn attacks(images: &BTreeMap<String, PathBuf>) -> Vec<Attack> {
 
 fn run(table: &Table, attacks: &[Attack]) -> Result<(), Failed> {
     // Who has nothing to do runs a guest that ends at once.
-    let mut seats: BTreeMap<&str, &Attack> = BTreeMap::new();
-    let mut free = STOPPED.iter();
+    let (mut seats, mut free) = (BTreeMap::new(), STOPPED.iter());
     for attack in attacks {
-        let seat = if attack.outcome == Outcome::RESTART_LIMIT {
-            AGAIN
-        } else {
-            free.next().ok_or("there are more attacks than guests")?
-        };
-        seats.insert(seat, attack);
+        let seat = if attack.end.is(Outcome::RESTART_LIMIT) { None } else { free.next() };
+        seats.insert(*seat.unwrap_or(&AGAIN), attack);
     }
     let period = attacks.iter().map(|attack| attack.period).max().ok_or("nobody attacks")?;
     let mut system = System::new("systems/hostile.system")
@@ -150,16 +167,23 @@ fn run(table: &Table, attacks: &[Attack]) -> Result<(), Failed> {
     session.expect(&format!("{BEAT}\\| .*tick "), LIMIT);
     let mut wrong = Vec::new();
     for (seat, attack) in &seats {
+        let End::Stop(expected, because) = &attack.end else { continue };
         let (outcome, reason) = session.expect_stop(seat, LIMIT);
         let Attack { name, argument, .. } = attack;
-        if outcome != attack.outcome || !reason.contains(&attack.reason) {
+        if outcome != *expected || !reason.contains(because) {
             wrong.push(format!(
-                "{seat}, `{name} {argument}`: result {} ({reason}), not {} ({}); it reports:\n{}",
+                "{seat}, `{name} {argument}`: result {} ({reason}), not {} ({because}); it reports:\n{}",
                 outcome.0,
-                attack.outcome.0,
-                attack.reason,
+                expected.0,
                 session.report(seat).join("\n")
             ));
+        }
+    }
+    let endless = seats.iter().filter(|(_, attack)| attack.end == End::Endless);
+    for (seat, attack) in endless {
+        session.expect(&format!("{BEAT}\\| .*tick "), LIMIT);
+        if let Err(why) = goes_on(&mut session, seat) {
+            wrong.push(format!("{seat}, `{} {}`: {why}", attack.name, attack.argument));
         }
     }
     // Any key ends the one that keeps time.
@@ -173,11 +197,36 @@ fn run(table: &Table, attacks: &[Attack]) -> Result<(), Failed> {
     let text = plain(&session.console_text());
     wrong.extend(faults(&session));
     wrong.extend(mangled(&text));
-    let busy = attacks.len() as u64;
-    let bound =
-        if period == STRICT { LONGEST_RUN * busy + SLICE + SERVERS } else { period * MILLISECOND };
-    wrong.extend(late(&text, bound));
+    // `status` has a VMM's priority too.
+    wrong.extend(late(&text, attacks.len() as u64 + 1));
     if wrong.is_empty() { Ok(()) } else { Err(format!("{}\n{text}", wrong.join("\n")).into()) }
+}
+
+/// A guest that takes exceptions without end, which its VMM sees.
+fn goes_on(session: &mut Session, seat: &str) -> Result<(), String> {
+    let seen = session.statuses().len();
+    session.ask_counts();
+    let mut answers = Answers::default();
+    let mut found = None;
+    let answered = |status: &Status| match status {
+        Status::Guest { guest, event: GuestEvent::Counts(line) } if guest == seat => {
+            found = answers.take(guest, line);
+            found.is_some()
+        }
+        _ => false,
+    };
+    session.expect_new_status("that ends the counters", answered, LIMIT);
+    let stopped = session.statuses()[..seen].iter().find(|status| {
+        matches!(status, Status::Guest { guest, event: GuestEvent::Stopped { .. } } if guest == seat)
+    });
+    if let Some(stopped) = stopped {
+        return Err(format!("it ended: {stopped}"));
+    }
+    let counters = found.and_then(Result::ok).ok_or("it has no counters")?;
+    match counters.snapshot.exits(0) {
+        ENDLESS.. => Ok(()),
+        few => Err(format!("{few} exits by exceptions")),
+    }
 }
 
 /// Without the colours of the virtualiser's prefixes.
@@ -211,21 +260,27 @@ fn mangled(text: &str) -> Vec<String> {
     wrong
 }
 
-/// A beat that came later than this many ticks, or a report that is not there.
-fn late(text: &str, bound: u64) -> Vec<String> {
-    let report =
-        Regex::new("beats=([0-9a-f]{8}) missed=([0-9a-f]{8}) late=([0-9a-f]{8}) gap=([0-9a-f]{8})")
-            .expect("a valid pattern");
+/// Beats that were missed, those that came too late beside so many others, or a
+/// report that is not there.
+fn late(text: &str, others: u64) -> Vec<String> {
+    // Who sleeps is next when woken. Who lost its turn waits for all others.
+    let woken_bound = LONGEST_RUN + SERVERS;
+    let bound = woken_bound + others * TURN;
+    let report = Regex::new("beats=(.{8}) missed=(.{8}) late=(.{8}) asleep=(.{8}) gap=(.{8})")
+        .expect("a valid pattern");
     let Some(report) = report.captures(text) else {
         return vec![format!("{BEAT} made no report")];
     };
     let number = |n: usize| u64::from_str_radix(&report[n], 16).unwrap_or(u64::MAX);
-    let (beats, missed, latest, gap) = (number(1), number(2), number(3), number(4));
+    let (beats, missed, latest) = (number(1), number(2), number(3));
+    let (asleep, gap) = (number(4), number(5));
     let in_ms = |ticks: u64| ticks as f64 / MILLISECOND as f64;
     println!(
-        "{beats} beats, {missed} missed, the latest by {:.2} ms (bound {:.2} ms), longest gap {:.2} ms",
+        "{beats} beats, {missed} missed, the latest by {:.2} ms (bound {:.2}), {:.2} ms from sleep (bound {:.2}); longest gap {:.2} ms",
         in_ms(latest),
         in_ms(bound),
+        in_ms(asleep),
+        in_ms(woken_bound),
         in_ms(gap)
     );
     let mut wrong = Vec::new();
@@ -234,6 +289,9 @@ fn late(text: &str, bound: u64) -> Vec<String> {
     }
     if latest > bound {
         wrong.push(format!("{BEAT} was late by {latest} ticks; the bound is {bound}"));
+    }
+    if asleep > woken_bound {
+        wrong.push(format!("{BEAT} woke {asleep} ticks late; the bound is {woken_bound}"));
     }
     wrong
 }
