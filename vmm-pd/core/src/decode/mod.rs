@@ -1,16 +1,20 @@
 //! Instruction bytes to a typed [`Operation`]: what compilers and Linux emit
 //! against memory-mapped registers, and the string port instructions.
 //!
-//! `yaxpeax-x86` does the decoding; this module turns its three families of
-//! types (16-, 32- and 64-bit code) into one small one, in which an operation
-//! that the VMM cannot complete does not exist. It knows no registers' values
-//! and no memory. The surprising fact: prefixes are scanned a second time here,
-//! because the decoder does not tell an explicit DS override from none, and
-//! `mov eax, ds:[ebp]` is not `mov eax, [ebp]`.
+//! An operation that the VMM cannot complete does not exist here, and no
+//! register's value or memory is known. The surprising fact: it is written by
+//! hand, though crates decode the whole architecture. Tables for all of it take
+//! more memory than everything else that a VMM owns, and a device's registers
+//! are accessed by a few dozen opcodes. Another decoder, of all instructions, is
+//! the judge on the host (`oracle`).
 
-mod family;
+mod one_byte;
+mod operands;
 mod prefixes;
+mod reader;
+mod refusal;
 mod short;
+mod two_bytes;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod oracle;
@@ -21,6 +25,9 @@ use core::fmt;
 
 pub use short::{ShortMove, short_move};
 
+use self::operands::Decoder;
+use self::prefixes::Prefixes;
+use self::reader::Reader;
 use crate::cpu::{Gpr, SegmentRegister};
 use crate::types::Width;
 
@@ -203,6 +210,33 @@ pub enum Condition {
     Greater,
 }
 
+impl Condition {
+    /// All, in encoding order.
+    const ALL: [Condition; 16] = [
+        Condition::Overflow,
+        Condition::NoOverflow,
+        Condition::Below,
+        Condition::AboveOrEqual,
+        Condition::Equal,
+        Condition::NotEqual,
+        Condition::BelowOrEqual,
+        Condition::Above,
+        Condition::Sign,
+        Condition::NoSign,
+        Condition::Parity,
+        Condition::NoParity,
+        Condition::Less,
+        Condition::GreaterOrEqual,
+        Condition::LessOrEqual,
+        Condition::Greater,
+    ];
+
+    /// The condition in the low four bits of an opcode.
+    const fn from_encoding(opcode: u8) -> Condition {
+        Condition::ALL[(opcode & 15) as usize]
+    }
+}
+
 /// What a string instruction does with each element.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StringKind {
@@ -292,6 +326,37 @@ pub enum Operation {
     Hint,
 }
 
+impl Operation {
+    /// Whether LOCK may stand before it: it reads and writes memory, and
+    /// nothing else (Intel SDM vol. 2A, LOCK).
+    fn may_lock(&self) -> bool {
+        let place = match self {
+            Operation::Binary { kind: Binary::Cmp | Binary::Test, .. }
+            | Operation::Bit { kind: Bit::Test, .. } => return false,
+            Operation::CompareExchangePair { .. } => return true,
+            Operation::Binary { destination: place, .. }
+            | Operation::Unary { place, .. }
+            | Operation::Bit { place, .. }
+            | Operation::Exchange { place, .. }
+            | Operation::CompareExchange { place, .. }
+            | Operation::ExchangeAdd { place, .. } => place,
+            Operation::Move { .. }
+            | Operation::Extend { .. }
+            | Operation::MoveSwapped { .. }
+            | Operation::StoreSelector { .. }
+            | Operation::LoadSelector { .. }
+            | Operation::Shift { .. }
+            | Operation::Push { .. }
+            | Operation::Pop { .. }
+            | Operation::SetCondition { .. }
+            | Operation::MoveCondition { .. }
+            | Operation::String(_)
+            | Operation::Hint => return false,
+        };
+        matches!(place, Place::Memory(_))
+    }
+}
+
 /// A decoded instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Instruction {
@@ -334,84 +399,17 @@ impl fmt::Display for Undecodable {
 /// # Errors
 /// [`Undecodable`], which says whether more bytes would help.
 pub fn decode(bytes: &[u8], code: CodeSize) -> Result<Instruction, Undecodable> {
-    let bytes = bytes.get(..MAX_LENGTH).unwrap_or(bytes);
-    let prefixes = prefixes::scan(bytes, code)?;
-    if prefixes.length == MAX_LENGTH - 1 {
-        return shorter(bytes, code);
-    }
-    let mut copy = [0; MAX_LENGTH];
-    let bytes = respell(bytes, &prefixes, code, &mut copy).unwrap_or(bytes);
-    match code {
-        CodeSize::Bits16 => family::bits16::decode(bytes, &prefixes),
-        CodeSize::Bits32 => family::bits32::decode(bytes, &prefixes),
-        CodeSize::Bits64 => family::bits64::decode(bytes, &prefixes),
-    }
-}
-
-/// An instruction of 14 prefixes and one byte, which the decoder takes to be too
-/// long: decoded without one of the prefixes that have no effect.
-fn shorter(bytes: &[u8], code: CodeSize) -> Result<Instruction, Undecodable> {
-    let prefixes = bytes.get(..MAX_LENGTH - 1).unwrap_or(bytes);
-    let idle = |at: usize| match prefixes.get(at..) {
-        // One that comes again later, or a REX that is not the last prefix.
-        Some([prefix, later @ ..]) => {
-            let rex = code == CodeSize::Bits64 && prefix & 0xf0 == 0x40;
-            later.contains(prefix) || (rex && !later.is_empty())
-        }
-        _ => false,
+    /// What opcodes of two bytes begin with.
+    const ESCAPE: u8 = 0x0f;
+    let mut reader = Reader::new(bytes);
+    let (prefixes, opcode) = Prefixes::read(&mut reader, code)?;
+    let mut decoder = Decoder { reader, prefixes, code };
+    let operation = match opcode {
+        ESCAPE => decoder.two_bytes()?,
+        opcode => decoder.one_byte(opcode)?,
     };
-    // There are eleven besides REX, so one is idle.
-    let idle = (0..prefixes.len()).find(|&at| idle(at)).ok_or(Undecodable::Invalid)?;
-    let mut copy = [0; MAX_LENGTH - 1];
-    let kept = bytes.iter().enumerate().filter(|(at, _)| *at != idle);
-    for (to, (_, byte)) in copy.iter_mut().zip(kept) {
-        *to = *byte;
+    if prefixes.lock && !operation.may_lock() {
+        return Err(Undecodable::Invalid);
     }
-    match decode(&copy, code) {
-        Ok(instruction) => {
-            Ok(Instruction { length: instruction.length.saturating_add(1), ..instruction })
-        }
-        // A sixteenth byte does not help.
-        Err(Undecodable::Incomplete) => Err(Undecodable::Invalid),
-        Err(other) => Err(other),
-    }
-}
-
-/// Three spellings that the processor takes and the decoder does not or reads
-/// wrongly, in another of the same length; nothing for everything else.
-fn respell<'a>(
-    bytes: &[u8],
-    prefixes: &prefixes::Prefixes,
-    code: CodeSize,
-    copy: &'a mut [u8; MAX_LENGTH],
-) -> Option<&'a [u8]> {
-    /// A prefix that 64-bit code ignores.
-    const IGNORED: u8 = 0x3e;
-    let long = code == CodeSize::Bits64;
-    let alias = !long && prefixes.opcode == 0x82;
-    let selector = long && prefixes.rex && matches!(prefixes.opcode, 0x8c | 0x8e);
-    if !alias && !selector && !prefixes.idle_rex {
-        return None;
-    }
-    let copy = copy.get_mut(..bytes.len())?;
-    copy.copy_from_slice(bytes);
-    if alias {
-        // 82 is 80 (Intel SDM vol. 2D, table A-2).
-        *copy.get_mut(prefixes.length)? = 0x80;
-        return Some(copy);
-    }
-    let last = prefixes.length.checked_sub(1)?;
-    if selector {
-        // REX.R beside a segment register is ignored (vol. 2A, 2.2.1.2).
-        *copy.get_mut(last)? &= !4;
-    }
-    if prefixes.idle_rex {
-        // REX counts only right before the opcode (vol. 2A, 2.2.1).
-        for byte in copy.get_mut(..last)? {
-            if *byte & 0xf0 == 0x40 {
-                *byte = IGNORED;
-            }
-        }
-    }
-    Some(copy)
+    Ok(Instruction { operation, length: decoder.reader.taken() })
 }

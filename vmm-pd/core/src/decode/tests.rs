@@ -9,62 +9,97 @@ use super::*;
 
 const SIZES: [CodeSize; 3] = [CodeSize::Bits16, CodeSize::Bits32, CodeSize::Bits64];
 
-fn every_opcode(code: CodeSize, prefixes: &[u8]) {
+/// What opcodes begin with, by their map.
+const MAPS: [&[u8]; 3] = [&[], &[0x0f], &[0x0f, 0x38]];
+
+/// Bytes for the displacements and constants of an instruction; all are negative.
+const REST: [u8; 12] = [0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x8b, 0x8c];
+
+/// SIB matters where ModRM asks for it; elsewhere it is one more byte.
+fn sibs(modrm: u8) -> &'static [u8] {
+    if modrm & 7 == 4 && modrm < 0xc0 {
+        &[0x00, 0x05, 0x25, 0x64, 0x65, 0xac, 0xe4]
+    } else {
+        &[0x8d]
+    }
+}
+
+/// What is disagreed about, one finding for each opcode.
+fn every_opcode(code: CodeSize, prefixes: &[&[u8]]) {
     let mut bytes = Vec::new();
     let mut found = Vec::new();
-    for map in 0..2 {
+    for (prefixes, map) in prefixes.iter().flat_map(|p| MAPS.map(|map| (p, map))) {
         for opcode in 0..=255_u8 {
-            let mut of_this = None;
-            for modrm in 0..=255_u8 {
-                for sib in [0x00_u8, 0x25, 0x64, 0xac] {
-                    bytes.clear();
-                    bytes.extend_from_slice(prefixes);
-                    if map == 1 {
-                        bytes.push(0x0f);
-                    }
-                    bytes.extend_from_slice(&[opcode, modrm, sib]);
-                    bytes.extend_from_slice(&[0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88]);
-                    bytes.truncate(15);
-                    of_this = of_this.or_else(|| disagreement(&bytes, code));
-                }
-            }
-            found.extend(of_this);
+            let with = (0..=255_u8).flat_map(|modrm| sibs(modrm).iter().map(move |s| (modrm, *s)));
+            found.extend(with.into_iter().find_map(|(modrm, sib)| {
+                bytes.clear();
+                bytes.extend_from_slice(prefixes);
+                bytes.extend_from_slice(map);
+                bytes.extend_from_slice(&[opcode, modrm, sib]);
+                bytes.extend_from_slice(&REST);
+                bytes.truncate(MAX_LENGTH);
+                disagreement(&bytes, code)
+            }));
         }
     }
     assert!(found.is_empty(), "{} opcodes:\n{}", found.len(), found.join("\n"));
 }
 
+/// Prefixes that mean something in every size of code.
+const COMMON: [&[u8]; 8] =
+    [&[], &[0x66], &[0x67], &[0x66, 0x67], &[0x65], &[0xf3], &[0xf2], &[0xf0]];
+
 #[test]
 fn every_opcode_means_what_the_oracle_says_16_bit() {
-    for prefixes in [&[][..], &[0x66], &[0x67], &[0x66, 0x67], &[0x2e], &[0xf3], &[0xf0]] {
-        every_opcode(CodeSize::Bits16, prefixes);
-    }
+    every_opcode(CodeSize::Bits16, &COMMON);
+    every_opcode(CodeSize::Bits16, &[&[0x2e]]);
 }
 
 #[test]
 fn every_opcode_means_what_the_oracle_says_32_bit() {
-    for prefixes in [&[][..], &[0x66], &[0x67], &[0x66, 0x67], &[0x36], &[0xf2], &[0xf0]] {
-        every_opcode(CodeSize::Bits32, prefixes);
-    }
+    every_opcode(CodeSize::Bits32, &COMMON);
+    every_opcode(CodeSize::Bits32, &[&[0x36]]);
 }
 
 #[test]
 fn every_opcode_means_what_the_oracle_says_64_bit() {
-    for prefixes in [
-        &[][..],
-        &[0x66],
-        &[0x67],
-        &[0x48],
-        &[0x4f],
-        &[0x41],
-        &[0x66, 0x48],
-        &[0x64, 0x44],
-        &[0x3e],
-        &[0xf3],
-        &[0xf2, 0x48],
-        &[0xf0],
-    ] {
-        every_opcode(CodeSize::Bits64, prefixes);
+    every_opcode(CodeSize::Bits64, &COMMON);
+    every_opcode(
+        CodeSize::Bits64,
+        &[
+            &[0x40],
+            &[0x48],
+            &[0x4f],
+            &[0x41],
+            &[0x66, 0x48],
+            &[0x64, 0x44],
+            &[0x3e],
+            &[0xf2, 0x48],
+            &[0xf0, 0x49],
+            // Without effect, for it is not last.
+            &[0x48, 0x66],
+        ],
+    );
+}
+
+#[test]
+fn every_address_is_what_the_oracle_says() {
+    /// MOV of a constant, which follows the address.
+    const MOV: u8 = 0xc7;
+    for code in SIZES {
+        let rex: &[u8] = if code == CodeSize::Bits64 {
+            &[0x40, 0x41, 0x42, 0x43, 0x48, 0x49, 0x4a, 0x4b]
+        } else {
+            &[0x26]
+        };
+        for (size, rex) in [0x66_u8, 0x67].iter().flat_map(|s| rex.iter().map(move |r| (s, r))) {
+            let modrms = [0x00, 0x40, 0x80].iter().flat_map(|mode| (0..8).map(move |rm| mode | rm));
+            for (modrm, sib) in modrms.flat_map(|m| (0..=255_u8).map(move |s| (m, s))) {
+                let mut bytes = [0xff; MAX_LENGTH];
+                bytes[..5].copy_from_slice(&[*size, *rex, MOV, modrm, sib]);
+                assert_eq!(disagreement(&bytes, code), None);
+            }
+        }
     }
 }
 
