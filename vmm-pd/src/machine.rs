@@ -166,6 +166,7 @@ impl<'s> Machine<'s> {
                     self.timer.sleep(until, &self.vm.statistics);
                     Next::Guest(self.vm.notified(
                         &mut self.cpu,
+                        &mut self.ram,
                         &mut self.doorbell,
                         Arrival::Running,
                     ))
@@ -199,7 +200,8 @@ impl<'s> Machine<'s> {
                 }
                 Stopped::Notified(arrival) => {
                     self.vm.statistics.returned(self.cpu.now().0);
-                    let outcome = self.vm.notified(&mut self.cpu, &mut self.doorbell, arrival);
+                    let outcome =
+                        self.vm.notified(&mut self.cpu, &mut self.ram, &mut self.doorbell, arrival);
                     self.attend(false);
                     outcome
                 }

@@ -54,6 +54,44 @@ scalar!(load_u16, store_u16, u16, reg, "{value:x}");
 scalar!(load_u32, store_u32, u32, reg, "{value:e}");
 scalar!(load_u64, store_u64, u64, reg, "{value:r}");
 
+/// Loads the word `BYTES` behind `from`; the distance is part of the instruction.
+///
+/// # Safety
+/// As [`load_u64`] of that word.
+#[inline(always)]
+pub(crate) unsafe fn load_u64_at<const BYTES: usize>(from: *const u64) -> u64 {
+    let value: u64;
+    // SAFETY: the caller answers for the bytes; nothing else is touched.
+    unsafe {
+        asm!(
+            "mov {value}, [{from} + {bytes}]",
+            bytes = const BYTES,
+            from = in(reg) from,
+            value = out(reg) value,
+            options(nostack, preserves_flags, readonly),
+        );
+    }
+    value
+}
+
+/// Stores the word `BYTES` behind `to`; the distance is part of the instruction.
+///
+/// # Safety
+/// As [`store_u64`] of that word.
+#[inline(always)]
+pub(crate) unsafe fn store_u64_at<const BYTES: usize>(to: *mut u64, value: u64) {
+    // SAFETY: the caller answers for the bytes; nothing else is touched.
+    unsafe {
+        asm!(
+            "mov [{to} + {bytes}], {value}",
+            bytes = const BYTES,
+            to = in(reg) to,
+            value = in(reg) value,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
 /// Copies upwards, eight bytes at a time and then the rest. String
 /// instructions leave the vector registers alone, whose first use costs a
 /// protection domain a trap, and are what processors copy large blocks with

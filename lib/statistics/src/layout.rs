@@ -117,6 +117,11 @@ impl Counter {
     pub(crate) const fn word(self) -> usize {
         self as usize
     }
+
+    /// Where its word is, in bytes.
+    pub(crate) const fn bytes(self) -> usize {
+        self as usize * 8
+    }
 }
 
 // The tables do not overlap.

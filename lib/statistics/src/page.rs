@@ -60,17 +60,16 @@ impl Recorder {
     /// Records an exit.
     #[inline(always)]
     pub fn record(&self, exit: Exit) {
-        let number = self.get(Counter::Recorded);
+        const RECORDED: usize = Counter::Recorded.bytes();
+        let number = self.0.load_at::<RECORDED>();
         let next = number.wrapping_add(1);
-        self.set(Counter::Begun, next);
+        self.0.store_at::<{ Counter::Begun.bytes() }>(next);
         let count = count_of(exit.reason);
         self.0.store(count, self.0.load(count).wrapping_add(1));
         let place = RING + number as usize % REMEMBERED * ENTRY;
-        self.0.store(place, exit.reason.into());
-        self.0.store(place + 1, exit.rip);
-        self.0.store(place + 2, exit.qualification);
-        self.0.store(place + 3, exit.guest_physical);
-        self.set(Counter::Recorded, next);
+        let what = [exit.reason.into(), exit.rip, exit.qualification, exit.guest_physical];
+        self.0.store_four(place, what);
+        self.0.store_at::<RECORDED>(next);
     }
 
     /// Exits with this reason; of all that have no count of their own if it has
@@ -79,17 +78,20 @@ impl Recorder {
         self.0.load(count_of(reason))
     }
 
-    /// The guest is about to be entered.
+    /// The guest is about to be entered. Distances are constants here and in
+    /// [`Recorder::record`]: a dozen instructions fewer at each exit.
     #[inline(always)]
     pub fn entering(&self, now: u64) {
-        self.add(Counter::Vmm, now.wrapping_sub(self.get(Counter::ReturnedAt)));
-        self.set(Counter::EnteredAt, now);
+        const VMM: usize = Counter::Vmm.bytes();
+        let here = now.wrapping_sub(self.0.load_at::<{ Counter::ReturnedAt.bytes() }>());
+        self.0.store_at::<VMM>(self.0.load_at::<VMM>().wrapping_add(here));
+        self.0.store_at::<{ Counter::EnteredAt.bytes() }>(now);
     }
 
     /// The processor is back from the guest.
     #[inline(always)]
     pub fn returned(&self, now: u64) {
-        self.set(Counter::ReturnedAt, now);
+        self.0.store_at::<{ Counter::ReturnedAt.bytes() }>(now);
     }
 
     /// The VMM begins to wait.

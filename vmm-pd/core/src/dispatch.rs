@@ -68,13 +68,16 @@ pub fn handle(
     let mut exit = Handling { vm, cpu, memory, outside, message, now };
     let next = exit.row(message.parse());
     match next {
-        Next::GoOn => vm.go_on(cpu),
-        Next::Halt => halt(vm, cpu),
+        Next::GoOn => vm.go_on(cpu, memory),
+        Next::Halt => {
+            let outcome = halt(vm, cpu);
+            vm.eoi.offer(&vm.devices.interrupts, memory);
+            outcome
+        }
         Next::End(outcome) => outcome,
     }
 }
 
-/// The guest executed HLT and stands behind it.
 /// Does what delivery of #DB does besides setting DR6, which the kernel has done:
 /// DR7.GD and IA32_DEBUGCTL.BTF are cleared (Intel SDM vol. 3B, 18.2.4 and
 /// 18.4.3), and the shadow of STI or MOV SS is over. VM entry would refuse the
@@ -95,6 +98,7 @@ fn debug_exception_delivered(cpu: &mut impl Cpu) {
     }
 }
 
+/// The guest executed HLT and stands behind it.
 fn halt(vm: &mut Vm, cpu: &mut impl Cpu) -> Outcome {
     let mut boundary = Boundary::of(cpu);
     if boundary.trap_pending() {
@@ -221,11 +225,13 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
         Next::GoOn
     }
 
-    fn registers(&mut self) -> Registers<'_, C> {
+    fn registers(&mut self) -> Registers<'_, C, M> {
         Registers {
             cpu: self.cpu,
             state: &mut self.vm.msrs,
             interrupts: &mut self.vm.devices.interrupts,
+            eoi: &mut self.vm.eoi,
+            memory: self.memory,
             cpuid: &self.vm.cpuid,
             now: self.now,
         }

@@ -292,6 +292,18 @@ impl Interrupts {
         Ok(())
     }
 
+    /// The interrupt of highest priority ends, as by a write to the EOI register.
+    pub fn end_of_interrupt(&mut self) {
+        let effect = self.lapic.end_of_interrupt();
+        self.apply(effect);
+    }
+
+    /// Whether there is an interrupt in service whose end nobody waits for.
+    #[inline]
+    pub fn end_is_silent(&self) -> bool {
+        self.lapic.end_is_silent()
+    }
+
     /// Reads CR8.
     #[inline]
     pub fn cr8(&self) -> u64 {

@@ -27,6 +27,7 @@ pub mod layout;
 pub mod memory;
 pub mod outcome;
 pub mod outside;
+pub mod paravirtual_eoi;
 pub mod report;
 pub mod time;
 pub mod types;

@@ -8,7 +8,7 @@
 //! loop {
 //!     outcome = match cpu.run(event, vm.next_deadline()) {
 //!         exit(message)   => vm.exited(&mut cpu, &mut memory, &mut outside, &message),
-//!         notification    => vm.notified(&mut cpu, &mut outside, arrival),
+//!         notification    => vm.notified(&mut cpu, &mut memory, &mut outside, arrival),
 //!     };
 //!     match outcome { Resume | Inject(event) | Halt { until } | Stop(why) | Restart(why) }
 //! }
@@ -35,6 +35,7 @@ use crate::layout::{RamSize, numbers};
 use crate::memory::GuestMemory;
 use crate::outcome::{Outcome, Policy, RestartReason};
 use crate::outside::Outside;
+use crate::paravirtual_eoi::ParavirtualEoi;
 use crate::time::TscFrequency;
 use crate::types::{Gsi, Ticks, Vector};
 use statistics::{Counter, Recorder};
@@ -226,6 +227,8 @@ pub struct Vm {
     pub cpuid: Cpuid,
     /// Registers that only remember.
     pub msrs: MsrState,
+    /// Ends of interrupts without an exit.
+    pub eoi: ParavirtualEoi,
     /// What waits for delivery.
     pub events: Events,
     /// What happened so far; a restart does not forget it.
@@ -248,6 +251,7 @@ impl Vm {
             devices,
             msrs: MsrState::new(cpuid.physical_bits()),
             cpuid,
+            eoi: ParavirtualEoi::default(),
             events: Events::default(),
             statistics,
             tsc,
@@ -265,6 +269,7 @@ impl Vm {
         let rtc = Rtc::restore(self.tsc, self.devices.rtc.state().clone());
         self.devices = Devices::new(self.tsc, &self.cpuid, rtc, now);
         self.msrs = MsrState::new(self.cpuid.physical_bits());
+        self.eoi = ParavirtualEoi::default();
         self.events = Events::default();
         self.halted = None;
     }
@@ -293,12 +298,26 @@ impl Vm {
         outside: &mut impl Outside,
         message: &ExitMessage,
     ) -> Outcome {
+        self.eoi.collect(&mut self.devices.interrupts, memory);
         dispatch::handle(self, cpu, memory, outside, message)
     }
 
     /// Something outside happened: the console has bytes or room, a deadline
     /// passed, or nothing at all. Also to be called after a sleep.
     pub fn notified(
+        &mut self,
+        cpu: &mut impl Cpu,
+        memory: &mut impl GuestMemory,
+        outside: &mut impl Outside,
+        arrival: Arrival,
+    ) -> Outcome {
+        self.eoi.collect(&mut self.devices.interrupts, memory);
+        let outcome = self.wake(cpu, outside, arrival);
+        self.eoi.offer(&self.devices.interrupts, memory);
+        outcome
+    }
+
+    fn wake(
         &mut self,
         cpu: &mut impl Cpu,
         outside: &mut impl Outside,
@@ -352,11 +371,14 @@ impl Vm {
     /// The guest goes on where it stands. At most exits nothing waits for
     /// delivery, and then this is all there is to do.
     #[inline]
-    pub(crate) fn go_on(&mut self, cpu: &mut impl Cpu) -> Outcome {
+    pub(crate) fn go_on(&mut self, cpu: &mut impl Cpu, memory: &mut impl GuestMemory) -> Outcome {
         if self.events.wait() || self.devices.interrupts.has_pending() {
             let mut boundary = Boundary::of(cpu);
-            return self.go_on_from(cpu, &mut boundary);
+            let outcome = self.go_on_from(cpu, &mut boundary);
+            self.eoi.offer(&self.devices.interrupts, memory);
+            return outcome;
         }
+        self.eoi.offer(&self.devices.interrupts, memory);
         cpu.set_interrupt_window(false);
         cpu.set_nmi_window(false);
         Outcome::Resume

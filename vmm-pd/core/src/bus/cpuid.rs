@@ -18,7 +18,7 @@
 //! | 15h | TSC and core crystal clock, exact: Linux takes the TSC's frequency from here and measures nothing |
 //! | 16h | the same in MHz |
 //! | 4000_0000h | "KVMKVMKVM": Linux then uses x2APIC without interrupt remapping and skips delays on port 80h |
-//! | 4000_0001h | KVM features: NOP_IO_DELAY; no hypercall, no paravirtual clock, no steal time |
+//! | 4000_0001h | KVM features: NOP_IO_DELAY, PV_EOI; no hypercall, no paravirtual clock, no steal time |
 //! | 4000_0010h | EAX TSC, EBX APIC timer, in kHz (VMware's convention) |
 //! | 4000_0100h | "Bulkhead"; EAX highest leaf of ours |
 //! | 4000_0101h | EAX version of this interface, 2 |
@@ -135,6 +135,8 @@ const KVM_FEATURES: u32 = 0x4000_0001;
 const KVM_MAX: u32 = 0x4000_0010;
 /// KVM_FEATURE_NOP_IO_DELAY (Linux, Documentation/virt/kvm/x86/cpuid.rst).
 const KVM_NOP_IO_DELAY: u32 = 1 << 1;
+/// KVM_FEATURE_PV_EOI: [`crate::paravirtual_eoi`].
+const KVM_PV_EOI: u32 = 1 << 6;
 /// Bulkhead's leaves.
 const BULKHEAD: u32 = 0x4000_0100;
 /// Highest of them.
@@ -247,7 +249,7 @@ impl Cpuid {
             ],
             extended,
             kvm: signature(KVM_MAX, b"KVMKVMKVM\0\0\0"),
-            kvm_features: Leaf { eax: KVM_NOP_IO_DELAY, ..NOTHING },
+            kvm_features: Leaf { eax: KVM_NOP_IO_DELAY | KVM_PV_EOI, ..NOTHING },
             frequencies: Leaf { eax: khz(tsc.hz()), ebx: khz(u64::from(crystal.hz)), ..NOTHING },
             bulkhead: signature(BULKHEAD_MAX, b"Bulkhead\0\0\0\0"),
             bulkhead_version: Leaf { eax: BULKHEAD_VERSION, ..NOTHING },

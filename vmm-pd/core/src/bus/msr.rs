@@ -20,6 +20,8 @@ use crate::bus::cpuid::Cpuid;
 use crate::control;
 use crate::cpu::{Cpu, SegmentRegister, StateField};
 use crate::interrupts::Interrupts;
+use crate::memory::GuestMemory;
+use crate::paravirtual_eoi::{self, ParavirtualEoi};
 use crate::types::{Msr, Ticks};
 use mtrr::Mtrrs;
 
@@ -133,20 +135,24 @@ impl Write {
 }
 
 /// Everything that a register can lead to.
-pub struct Registers<'a, C> {
+pub struct Registers<'a, C, M> {
     /// The CPU.
     pub cpu: &'a mut C,
     /// Registers that only remember.
     pub state: &'a mut MsrState,
     /// The local APIC.
     pub interrupts: &'a mut Interrupts,
+    /// Ends of interrupts without an exit.
+    pub eoi: &'a mut ParavirtualEoi,
+    /// RAM, which a register may name.
+    pub memory: &'a M,
     /// What is offered.
     pub cpuid: &'a Cpuid,
     /// The moment of the access.
     pub now: Ticks,
 }
 
-impl<C: Cpu> Registers<'_, C> {
+impl<C: Cpu, M: GuestMemory> Registers<'_, C, M> {
     /// RDMSR.
     pub fn read(&mut self, msr: Msr) -> Read {
         use number::*;
@@ -167,6 +173,7 @@ impl<C: Cpu> Registers<'_, C> {
             MTRRCAP | MTRR_DEF_TYPE | mtrr::FIRST..=mtrr::LAST => self.state.mtrrs.read(msr),
             FS_BASE => Read::Value(self.cpu.segment(SegmentRegister::Fs).base),
             GS_BASE => Read::Value(self.cpu.segment(SegmentRegister::Gs).base),
+            paravirtual_eoi::MSR => Read::Value(self.eoi.register()),
             TSC_AUX if !self.cpuid.has_rdtscp() => Read::Unknown,
             _ => match switched(msr) {
                 Some(field) => Read::Value(self.cpu.state(field)),
@@ -225,6 +232,7 @@ impl<C: Cpu> Registers<'_, C> {
                 | control::Written::RunAgain
                 | control::Written::NotAskedFor => Write::Fault,
             },
+            paravirtual_eoi::MSR => self.eoi.set_register(value, self.memory).into(),
             FS_BASE => self.write_base(SegmentRegister::Fs, value),
             GS_BASE => self.write_base(SegmentRegister::Gs, value),
             SYSENTER_ESP | SYSENTER_EIP | LSTAR | CSTAR | KERNEL_GS_BASE

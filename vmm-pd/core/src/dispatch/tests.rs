@@ -122,7 +122,7 @@ impl Bench {
 
     pub fn notified(&mut self, arrival: Arrival) -> Outcome {
         self.cpu.forget();
-        self.vm.notified(&mut self.cpu, &mut self.console, arrival)
+        self.vm.notified(&mut self.cpu, &mut self.memory, &mut self.console, arrival)
     }
 
     /// OUT to a port.

@@ -64,8 +64,8 @@ impl Port {
 }
 
 /// MSRs with something behind them: APIC base, TSC deadline, the local APIC's
-/// ICR, EOI, timer, TPR and SVR; TSC, MISC_ENABLE, PAT, MTRRs, EFER.
-const MSRS: [u32; 24] = [
+/// ICR, EOI, timer, TPR and SVR; TSC, MISC_ENABLE, PAT, MTRRs, EFER; KVM's EOI.
+const MSRS: [u32; 25] = [
     0x1b,
     0x6e0,
     0x6e0,
@@ -90,6 +90,7 @@ const MSRS: [u32; 24] = [
     0xc000_0080,
     0x8b,
     0x17,
+    0x4b56_4d04,
 ];
 
 impl Msr {

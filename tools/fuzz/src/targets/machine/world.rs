@@ -227,7 +227,7 @@ impl World {
         };
         let before = rules::Before::of(self);
         self.cpu.forget();
-        let outcome = self.vm.notified(&mut self.cpu, &mut self.outside, arrival);
+        let outcome = self.vm.notified(&mut self.cpu, &mut self.memory, &mut self.outside, arrival);
         rules::after_notification(self, &before, waiting, &outcome);
         self.follow(outcome)
     }

@@ -121,7 +121,7 @@ fn hypervisor_leaves_name_kvm_and_bulkhead() {
     assert_eq!(kvm.ebx.to_le_bytes(), *b"KVMK");
     assert_eq!(kvm.ecx.to_le_bytes(), *b"VMKV");
     assert_eq!(kvm.edx.to_le_bytes(), *b"M\0\0\0");
-    assert_eq!(cpuid.answer(0x4000_0001, 0, true).eax, 2);
+    assert_eq!(cpuid.answer(0x4000_0001, 0, true).eax, 1 << 1 | 1 << 6);
     let own = cpuid.answer(0x4000_0100, 0, true);
     assert_eq!(own.eax, 0x4000_0103);
     assert_eq!(own.ebx.to_le_bytes(), *b"Bulk");

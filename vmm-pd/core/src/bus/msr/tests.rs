@@ -4,6 +4,7 @@ use super::number::*;
 use super::*;
 use crate::bus::cpuid::{Leaf, Switchable};
 use crate::cpu::testing::FakeCpu;
+use crate::memory::TestMemory;
 use crate::time::TscFrequency;
 
 /// Registers with everything that they lead to.
@@ -11,6 +12,8 @@ struct Bench {
     cpu: FakeCpu,
     state: MsrState,
     interrupts: Interrupts,
+    eoi: ParavirtualEoi,
+    memory: TestMemory,
     cpuid: Cpuid,
     now: Ticks,
 }
@@ -32,16 +35,20 @@ impl Bench {
             cpu: FakeCpu::long_mode(0),
             state: MsrState::new(39),
             interrupts: Interrupts::new(tsc, 39),
+            eoi: ParavirtualEoi::default(),
+            memory: TestMemory::new(0x1000),
             cpuid,
             now: Ticks(1000),
         }
     }
 
-    fn registers(&mut self) -> Registers<'_, FakeCpu> {
+    fn registers(&mut self) -> Registers<'_, FakeCpu, TestMemory> {
         Registers {
             cpu: &mut self.cpu,
             state: &mut self.state,
             interrupts: &mut self.interrupts,
+            eoi: &mut self.eoi,
+            memory: &self.memory,
             cpuid: &self.cpuid,
             now: self.now,
         }

@@ -207,6 +207,15 @@ impl Lapic {
         Effect::EndOfInterrupt(Vector(vector))
     }
 
+    /// Whether an interrupt is in service whose end has no consequence: none waits
+    /// behind it, and no line is to be looked at again.
+    #[inline]
+    pub fn end_is_silent(&self) -> bool {
+        self.service_top != 0
+            && self.request_top == 0
+            && !self.trigger_mode.contains(self.service_top)
+    }
+
     /// Offers an interrupt message.
     pub fn deliver(&mut self, message: Message) -> Delivery {
         if !self.matches(message.destination) {

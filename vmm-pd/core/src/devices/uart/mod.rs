@@ -36,8 +36,14 @@ const MODEM_STATUS: u8 = 6;
 const PEER_READY: Msr = Msr::CTS.union(Msr::DSR).union(Msr::DCD);
 
 /// One UART.
+///
+/// # Invariants
+/// `irq` and `deadline` follow from `state`; whoever changes that calls
+/// [`Uart::settle`]. They are asked for at every access, and most change nothing.
 pub struct Uart {
     state: State,
+    irq: bool,
+    deadline: Option<Ticks>,
     tsc: TscFrequency,
     /// Four characters at the current line settings.
     timeout: Ticks,
@@ -68,8 +74,9 @@ impl Uart {
 
     /// A UART as a snapshot recorded it.
     pub fn restore(tsc: TscFrequency, state: State) -> Self {
-        let mut uart = Uart { state, tsc, timeout: Ticks(0) };
+        let mut uart = Uart { state, irq: false, deadline: None, tsc, timeout: Ticks(0) };
         uart.line_changed();
+        uart.settle();
         uart
     }
 
@@ -80,15 +87,34 @@ impl Uart {
 
     /// The interrupt output as a PC wires it: through OUT2, which loopback
     /// forces off (data sheet, 8.6.6).
+    #[inline]
     pub fn irq(&self) -> bool {
+        debug_assert_eq!(self.irq, self.output());
+        self.irq
+    }
+
+    fn output(&self) -> bool {
         let mcr = self.mcr();
         mcr.contains(Mcr::OUT2) && !mcr.contains(Mcr::LOOP) && self.interrupt().is_some()
     }
 
     /// When [`Uart::advance`] has something to do.
+    #[inline]
     pub fn deadline(&self) -> Option<Ticks> {
+        debug_assert_eq!(self.deadline, self.next_timeout());
+        self.deadline
+    }
+
+    fn next_timeout(&self) -> Option<Ticks> {
         let waits = self.ier().contains(Ier::ERBFI) && !self.triggered();
         if waits && !self.state.timed_out { self.state.timeout_at } else { None }
+    }
+
+    /// Takes over what follows from a change.
+    #[inline(never)]
+    fn settle(&mut self) {
+        self.irq = self.output();
+        self.deadline = self.next_timeout();
     }
 
     /// Lets time pass.
@@ -96,6 +122,7 @@ impl Uart {
         if self.state.timeout_at.is_some_and(|at| at <= now) {
             self.state.timeout_at = None;
             self.state.timed_out = true;
+            self.settle();
         }
     }
 
@@ -103,6 +130,7 @@ impl Uart {
     pub fn readable(&mut self, now: Ticks, outside: &mut impl Outside) {
         if self.ier().contains(Ier::ERBFI) {
             self.pull(now, outside);
+            self.settle();
         }
     }
 
@@ -118,28 +146,37 @@ impl Uart {
             self.state.transmitter.pop_front();
         }
         self.state.transmitter_emptied = true;
+        self.settle();
     }
 
     /// Reads the register at `offset`; only its low three bits count.
     pub fn read(&mut self, offset: u8, now: Ticks, outside: &mut impl Outside) -> u8 {
         self.advance(now);
         let latch = self.lcr().contains(Lcr::DLAB);
-        match offset & 7 {
-            FIRST if latch => self.state.divisor.to_le_bytes()[0],
-            SECOND if latch => self.state.divisor.to_le_bytes()[1],
+        let value = match offset & 7 {
+            FIRST if latch => return self.state.divisor.to_le_bytes()[0],
+            SECOND if latch => return self.state.divisor.to_le_bytes()[1],
+            SECOND => return self.state.ier,
+            LINE_CONTROL => return self.state.lcr,
+            MODEM_CONTROL => return self.state.mcr,
+            // What drivers poll for the transmitter: nothing came, nothing changes.
+            LINE_STATUS if self.is_quiet(now, outside) => return self.line_status(),
             FIRST => self.read_receiver(now, outside),
-            SECOND => self.state.ier,
             THIRD => self.read_identification(),
-            LINE_CONTROL => self.state.lcr,
-            MODEM_CONTROL => self.state.mcr,
-            LINE_STATUS => self.read_line_status(now, outside),
+            LINE_STATUS => {
+                let value = self.line_status();
+                self.state.overrun = false;
+                value
+            }
             MODEM_STATUS => {
                 let value = self.modem_inputs().bits() | self.state.msr_changes;
                 self.state.msr_changes = 0;
                 value
             }
-            _ => self.state.scratch,
-        }
+            _ => return self.state.scratch,
+        };
+        self.settle();
+        value
     }
 
     /// Writes the register at `offset`; only its low three bits count.
@@ -170,9 +207,13 @@ impl Uart {
                 self.readable(now, outside);
             }
             // Writing the status registers is for factory tests only.
-            LINE_STATUS | MODEM_STATUS => {}
-            _ => self.state.scratch = value,
+            LINE_STATUS | MODEM_STATUS => return,
+            _ => {
+                self.state.scratch = value;
+                return;
+            }
         }
+        self.settle();
     }
 
     fn read_receiver(&mut self, now: Ticks, outside: &mut impl Outside) -> u8 {
@@ -194,13 +235,17 @@ impl Uart {
         fifos | pending.map_or(IIR_NONE, |interrupt| interrupt as u8)
     }
 
-    fn read_line_status(&mut self, now: Ticks, outside: &mut impl Outside) -> u8 {
+    /// Whether nothing is received, nor comes now, and no byte was lost.
+    fn is_quiet(&mut self, now: Ticks, outside: &mut impl Outside) -> bool {
         self.pull_if_empty(now, outside);
+        self.state.receiver.is_empty() && !self.state.overrun
+    }
+
+    fn line_status(&self) -> u8 {
         let mut status = Lsr::empty();
         status.set(Lsr::DR, !self.state.receiver.is_empty());
         status.set(Lsr::OE, self.state.overrun);
         status.set(Lsr::THRE | Lsr::TEMT, self.state.transmitter.is_empty());
-        self.state.overrun = false;
         status.bits()
     }
 
