@@ -3,9 +3,9 @@
 //!
 //! An operation that the VMM cannot complete does not exist here, and no
 //! register's value or memory is known. The surprising fact: it is written by
-//! hand, though crates decode the whole architecture. Tables for all of it take
-//! more memory than everything else that a VMM owns, and a device's registers
-//! are accessed by a few dozen opcodes. Another decoder, of all instructions, is
+//! hand, though crates decode the whole architecture. Tables for all of it took
+//! nearly half of what a VMM owns, and a device's registers are accessed by a
+//! few dozen opcodes. Another decoder, of all instructions, is
 //! the judge on the host (`oracle`).
 
 mod one_byte;
