@@ -29,7 +29,7 @@ const MILLISECOND: u64 = 100_000;
 
 /// How long a guest that turns interrupts off keeps the processor at most, where
 /// the emulator does not exit for them (`LongestRun`, vmm-core).
-const LONGEST_RUN: u64 = 45 * MILLISECOND / 10;
+const LONGEST_RUN: u64 = 10 * MILLISECOND;
 
 /// A turn of one of several of the same priority (`TIME_SLICE`, tools/kernel).
 const TURN: u64 = 2 * MILLISECOND;

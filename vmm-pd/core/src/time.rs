@@ -45,15 +45,20 @@ const LONGEST_RUN_NS: u64 = 2_000_000;
 /// kernel), and a little more.
 const LONGEST_RUN_TO_DEADLINE_NS: u64 = 4_500_000;
 
+/// Of a guest that has the processor to itself.
+const LONGEST_RUN_ALONE_NS: u64 = 10_000_000;
+
 /// How long a guest runs at most without an exit, so that it is preempted even
 /// where the host's interrupts cannot end its run (an emulator that does not
 /// exit for them while the guest has interrupts off). A run may be longer if a
 /// deadline ends it: else each timer interrupt of a busy guest, which sets the next
-/// with interrupts off, would cost one exit more.
+/// with interrupts off, would cost one exit more. And it may be if nobody else was
+/// busy during the last one: at most one guest can find that.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LongestRun {
     any: Ticks,
     to_deadline: Ticks,
+    alone: Ticks,
 }
 
 impl LongestRun {
@@ -62,12 +67,21 @@ impl LongestRun {
         LongestRun {
             any: tsc.span(LONGEST_RUN_NS, NANOSECONDS),
             to_deadline: tsc.span(LONGEST_RUN_TO_DEADLINE_NS, NANOSECONDS),
+            alone: tsc.span(LONGEST_RUN_ALONE_NS, NANOSECONDS),
         }
     }
 
     /// How long to run now, if a deadline is so far away.
-    pub fn run(self, deadline: Ticks) -> Ticks {
-        if deadline <= self.to_deadline { deadline } else { self.any }
+    pub fn run(self, deadline: Ticks, alone: bool) -> Ticks {
+        let longest = if alone { self.alone } else { self.any };
+        if deadline <= self.to_deadline { deadline } else { deadline.min(longest) }
+    }
+
+    /// Whether a run of so many ticks, which took so long, was one of a guest that
+    /// had the processor to itself: others took less than half a time slice. Nobody
+    /// can tell from a run that is shorter than one.
+    pub fn was_alone(self, run: Ticks, passed: Ticks) -> bool {
+        run >= self.any && passed.0.saturating_sub(run.0) < self.any.0 / 2
     }
 }
 
@@ -98,14 +112,27 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_runs_to_a_near_deadline_or_for_a_time_slice() {
+    fn a_guest_runs_to_a_near_deadline_or_for_a_time_slice_or_longer_alone() {
         for hz in [100_000_000, 3_000_000_000] {
             let longest = LongestRun::at(TscFrequency::new(hz).unwrap());
             let ms = |n: u64| Ticks(hz / 1000 * n);
-            assert_eq!(longest.run(ms(1)), ms(1));
-            assert_eq!(longest.run(ms(4)), ms(4));
-            assert_eq!(longest.run(ms(5)), ms(2));
-            assert_eq!(longest.run(Ticks(u64::MAX)), ms(2));
+            for alone in [false, true] {
+                assert_eq!(longest.run(ms(1), alone), ms(1));
+                assert_eq!(longest.run(ms(4), alone), ms(4));
+            }
+            assert_eq!(longest.run(ms(5), false), ms(2));
+            assert_eq!(longest.run(Ticks(u64::MAX), false), ms(2));
+            assert_eq!(longest.run(ms(5), true), ms(5));
+            assert_eq!(longest.run(Ticks(u64::MAX), true), ms(10));
         }
+    }
+
+    #[test]
+    fn a_run_beside_a_busy_domain_is_not_alone() {
+        let longest = LongestRun::at(TscFrequency::new(100_000_000).unwrap());
+        assert!(longest.was_alone(Ticks(200_000), Ticks(201_000)));
+        assert!(!longest.was_alone(Ticks(200_000), Ticks(400_000)));
+        assert!(!longest.was_alone(Ticks(200_000), Ticks(u64::MAX)));
+        assert!(!longest.was_alone(Ticks(100_000), Ticks(100_000)));
     }
 }

@@ -61,7 +61,6 @@ pub struct Vtx {
     registers: EntryRegisters,
     cache: Cache,
     timer: PreemptionTimer,
-    longest_run: LongestRun,
     calls: u64,
     /// A guest with a blocked NMI waits, and there is no exit for its end.
     nmi_poll: bool,
@@ -81,8 +80,7 @@ impl Vtx {
             entry: VmEntry::default(),
             registers: EntryRegisters::Kept,
             cache: Cache::default(),
-            timer: PreemptionTimer::new(),
-            longest_run,
+            timer: PreemptionTimer::new(longest_run),
             calls: 0,
             nmi_poll: false,
             virtual_nmis: false,

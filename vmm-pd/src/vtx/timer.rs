@@ -22,6 +22,10 @@ const ENTRIES_MAX: u32 = 64;
 /// exit, short against any deadline.
 const MEASURE: u32 = 8192;
 
+/// After so many runs without another's turn a guest has the processor to itself:
+/// a tick of the kernel's certainly came meanwhile.
+const RUNS_ALONE: u32 = 3;
+
 /// Largest shift that IA32_VMX_MISC can state.
 const SHIFT_MAX: u32 = 31;
 
@@ -37,11 +41,24 @@ pub struct PreemptionTimer {
     armed: Option<Ticks>,
     entries: u32,
     set_at: u64,
+    longest: LongestRun,
+    /// How long the guest was to run from then on.
+    run: Ticks,
+    /// Runs in a row, each ended by the timer, during which nobody else was busy.
+    alone: u32,
 }
 
 impl PreemptionTimer {
-    pub const fn new() -> Self {
-        PreemptionTimer { shift: None, armed: None, entries: 0, set_at: 0 }
+    pub const fn new(longest: LongestRun) -> Self {
+        PreemptionTimer {
+            shift: None,
+            armed: None,
+            entries: 0,
+            set_at: 0,
+            longest,
+            run: Ticks(0),
+            alone: 0,
+        }
     }
 
     /// No deadline at all is the far future, until the timer expires.
@@ -62,15 +79,16 @@ impl PreemptionTimer {
     ///
     /// # Returns
     /// What to write to the timer's field.
-    fn set(&mut self, deadline: Option<Ticks>, longest: LongestRun) -> u32 {
+    fn set(&mut self, deadline: Option<Ticks>) -> u32 {
         let wanted = Self::wanted(deadline);
         let now = timestamp_counter();
         let value = match self.shift {
             None => MEASURE,
             Some(shift) => {
-                let ticks = longest.run(Ticks(wanted.0.saturating_sub(now))).0;
+                let left = Ticks(wanted.0.saturating_sub(now));
+                self.run = self.longest.run(left, self.alone >= RUNS_ALONE);
                 // Rounded up: early is a wasted exit.
-                (ticks.div_ceil(1 << shift)) as u32
+                (self.run.0.div_ceil(1 << shift)) as u32
             }
         };
         self.armed = Some(wanted);
@@ -86,6 +104,10 @@ impl PreemptionTimer {
             // passed is the timer's, an exit and an entry.
             let ratio = timestamp_counter().saturating_sub(self.set_at) / u64::from(MEASURE);
             self.shift = Some(ratio.max(1).ilog2().min(SHIFT_MAX));
+        } else {
+            let passed = Ticks(timestamp_counter().saturating_sub(self.set_at));
+            let alone = self.longest.was_alone(self.run, passed);
+            self.alone = if alone { self.alone.saturating_add(1) } else { 0 };
         }
         self.armed = None;
     }
@@ -96,7 +118,7 @@ impl Vtx {
     #[inline(never)]
     pub(super) fn set_timer(&mut self, deadline: Option<Ticks>) {
         let deadline = if self.nmi_poll { Some(self.nmi_retry(deadline)) } else { deadline };
-        let value = self.timer.set(deadline, self.longest_run);
+        let value = self.timer.set(deadline);
         self.write(field::PREEMPTION_TIMER_VALUE, value.into());
     }
 
