@@ -1,7 +1,8 @@
 //! Why there is no figure.
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
+use bulkhead_host::FileError;
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -68,16 +69,9 @@ pub enum BenchError {
     #[diagnostic(help("the figures are: {}", names()))]
     NoFigure(String),
     /// A file cannot be read or written.
-    #[error("cannot {what} {}", path.display())]
-    File {
-        /// What was tried.
-        what: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    File(#[from] FileError),
 }
 
 fn names() -> String {

@@ -1,11 +1,8 @@
 //! Figures as text: one JSON object a line, to be kept and compared.
 
-use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs::File, io::Read, path::Path};
+
+use bulkhead_host::{file, replace};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
@@ -121,40 +118,7 @@ pub fn write(path: &Path, figures: &[Figure], linux: Option<&str>) -> Result<(),
             text.push('\n');
         }
     }
-    replace(path, &text)
-}
-
-/// Writes a file by way of a name beside it, so that it is whole or as it was.
-///
-/// # Errors
-/// It cannot be written.
-pub fn replace(path: &Path, text: &str) -> Result<(), BenchError> {
-    let beside = beside(path);
-    fs::write(&beside, text)
-        .and_then(|()| fs::rename(&beside, path))
-        .map_err(|source| BenchError::File { what: "write", path: path.to_owned(), source })
-}
-
-/// Whether [`replace`] will be able to, as far as can be known before: a run takes
-/// minutes, and what it is for should not fail at its end.
-///
-/// # Errors
-/// It will not.
-pub fn check_writable(path: &Path) -> Result<(), BenchError> {
-    let beside = beside(path);
-    if path.is_dir() {
-        let source = io::Error::from(io::ErrorKind::IsADirectory);
-        return Err(BenchError::File { what: "write", path: path.to_owned(), source });
-    }
-    fs::write(&beside, "")
-        .and_then(|()| fs::remove_file(&beside))
-        .map_err(|source| BenchError::File { what: "write", path: path.to_owned(), source })
-}
-
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    name.into()
+    Ok(replace(path, text.as_bytes())?)
 }
 
 /// Reads figures of an earlier run.
@@ -162,13 +126,13 @@ fn beside(path: &Path) -> PathBuf {
 /// # Errors
 /// The file cannot be read, is none, or holds a line that is no figure.
 pub fn read(path: &Path) -> Result<Vec<Record>, BenchError> {
-    let unreadable = |source| BenchError::File { what: "read", path: path.to_owned(), source };
+    let unreadable = |source| BenchError::from(file("read", path)(source));
     let refuse =
         |line: usize, reason: String| BenchError::Record { path: path.to_owned(), line, reason };
     let mut bytes = Vec::new();
     // What a file says of its length is not to be trusted: it may be a device.
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let open = File::open(path).map_err(unreadable)?;
+    open.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > FILE_MAX {
         return Err(refuse(1, format!("the file is longer than {} MiB", FILE_MAX >> 20)));
     }
@@ -198,6 +162,8 @@ pub fn read(path: &Path) -> Result<Vec<Record>, BenchError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -260,15 +226,6 @@ mod tests {
     fn a_file_without_end_is_refused() {
         let error = read(Path::new("/dev/zero")).unwrap_err().to_string();
         assert!(error.contains("longer than 4 MiB"), "{error}");
-    }
-
-    #[test]
-    fn where_nothing_can_be_written_is_known_before() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(check_writable(&folder.path().join("a.json")).is_ok());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left over");
-        assert!(check_writable(&folder.path().join("no/a.json")).is_err());
-        assert!(check_writable(folder.path()).is_err());
     }
 
     #[test]

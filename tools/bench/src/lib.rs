@@ -25,7 +25,7 @@ mod watch;
 pub use compare::{Change, Comparison, Verdict, compare};
 pub use error::BenchError;
 pub use figure::{CATALOGUE, Figure, Spec, Unit};
-pub use json::{Record, check_writable, read, replace, write};
+pub use json::{Record, read, write};
 pub use measure::{Counted, Memory, Phase, Report, Request, Split, run};
 pub use plot::svg;
 pub use samples::Samples;

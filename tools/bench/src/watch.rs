@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bulkhead_host::file;
 use bulkhead_machine::{Config, Ending, Event, GuestEvent, Machine, Outcome, Status};
 
 use crate::BenchError;
@@ -144,11 +145,7 @@ impl Watch {
     }
 
     fn keep(&self, seen: &Seen) -> Result<(), BenchError> {
-        fs::write(&self.log, &seen.console).map_err(|source| BenchError::File {
-            what: "write",
-            path: self.log.clone(),
-            source,
-        })
+        Ok(fs::write(&self.log, &seen.console).map_err(file("write", &self.log))?)
     }
 
     /// The error of a measurement that came to nothing.

@@ -26,6 +26,6 @@ pub use guests::CannotStart;
 pub use overrides::{GuestOverrides, OverrideError, Overrides};
 pub use profile::Profile;
 pub use system::{
-    Built, Guest, KERNEL_COMMAND_LINE, Request, board, build_system, read_description,
+    Built, Guest, KERNEL_COMMAND_LINE, Lease, Request, board, build_system, read_description,
 };
 pub use workspace::{BuildLock, RunFolder, TestLock, Workspace, WorkspaceError};

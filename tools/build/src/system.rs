@@ -53,6 +53,9 @@ pub struct Request<'a> {
     pub profile: Profile,
     /// Changes to its guests.
     pub overrides: Overrides,
+    /// Whether a bill of materials is made for the image: for those that leave
+    /// this machine. It takes longer than all else that is not cached.
+    pub bill: bool,
     /// Hears what is being done.
     pub progress: &'a dyn Progress,
 }
@@ -66,13 +69,37 @@ pub struct Guest {
     pub pd: String,
 }
 
+/// Holding it means that no later build removes the system's folder, in this
+/// process or another.
+#[derive(Debug)]
+pub struct Lease {
+    /// The folder; the lock goes with it.
+    _folder: File,
+}
+
+impl Lease {
+    fn of(folder: &Path) -> io::Result<Lease> {
+        let open = File::open(folder)?;
+        open.lock_shared()?;
+        Ok(Lease { _folder: open })
+    }
+
+    /// Whether somebody has one.
+    fn is_held(folder: &Path) -> bool {
+        // One that cannot be asked is left alone.
+        !File::open(folder).is_ok_and(|folder| folder.try_lock().is_ok())
+    }
+}
+
 /// A system, ready to boot.
 #[derive(Debug)]
 pub struct Built {
     /// The boot image.
     pub image: PathBuf,
-    /// What it is made of, and under which licences.
-    pub bill: Bill,
+    /// What it is made of, and under which licences, if that was asked for.
+    pub bill: Option<Bill>,
+    /// Keeps the image where it is.
+    pub lease: Lease,
     /// The kernel, for a debugger.
     pub kernel: PathBuf,
     /// The protection domains' programs, for a debugger.
@@ -92,7 +119,7 @@ pub struct Built {
 /// # Errors
 /// Any step's, with its cause and cure.
 pub fn build_system(request: Request<'_>) -> Result<Built> {
-    let Request { workspace, description, profile, overrides, progress } = request;
+    let Request { workspace, description, profile, overrides, bill, progress } = request;
     let overrides = overrides.resolve()?;
     let default = workspace.root.join("system.xml");
     let description = description.unwrap_or(&default);
@@ -115,11 +142,14 @@ pub fn build_system(request: Request<'_>) -> Result<Built> {
     let guest = prepare_guests(workspace, &draft, progress)?;
 
     let folder = draft.folder(workspace, profile)?;
+    let lease = Lease::of(&folder).map_err(file("lock", &folder))?;
     let system = draft.realise(&folder, &domains, workspace)?;
     let parts = Parts { workspace, crates: &crates, domains: &domains, guest: guest.as_ref() };
     let image = make_image(&system, &folder, &kernel, &parts, progress)?;
+    let bill = bill.then(|| make_bill(&system, &image, &kernel, &parts, progress)).transpose()?;
     Ok(Built {
-        bill: Bill::beside(&image),
+        bill,
+        lease,
         image,
         kernel: kernel.elf,
         programs: programs(&system),
@@ -338,14 +368,14 @@ fn make_image(
     let key_file = folder.join("system.key");
     progress.begin("boot image", None);
     let key = key(realised, kernel, domains, workspace)?;
-    let bill = Bill::beside(&image);
-    if image.exists() && bill.exists() && fs::read_to_string(&key_file).is_ok_and(|old| old == key)
-    {
+    if image.exists() && fs::read_to_string(&key_file).is_ok_and(|old| old == key) {
         progress.end("cached");
         return Ok(image);
     }
-    // An old image is no longer what its key says from here on.
+    // An old image is no longer what its key says from here on, nor what its bill
+    // does. One that cannot be removed is of a folder that cannot be written.
     let _ = fs::remove_file(&key_file);
+    Bill::beside(&image).remove();
     let payload = folder.join("payload.tmp");
     let elf = folder.join("system.elf.tmp");
     let result = write_image(realised, kernel, domains, &payload, &elf, &image);
@@ -353,10 +383,28 @@ fn make_image(
     let _ = fs::remove_file(&payload);
     let _ = fs::remove_file(&elf);
     let size = result?;
-    bill::write(parts, &realised.system, &realised.files, &kernel.elf32, &image)?;
     replace(&key_file, key.as_bytes())?;
     progress.end(&format!("{} MiB", size.div_ceil(1 << 20)));
     Ok(image)
+}
+
+/// Makes the bill of an image, unless it is there: it goes when the image does.
+fn make_bill(
+    realised: &Realised,
+    image: &Path,
+    kernel: &bulkhead_kernel::Kernel,
+    parts: &Parts<'_>,
+    progress: &dyn Progress,
+) -> Result<Bill> {
+    progress.begin("bill of materials", None);
+    let there = Bill::beside(image);
+    if there.exists() {
+        progress.end("cached");
+        return Ok(there);
+    }
+    let bill = bill::write(parts, &realised.system, &realised.files, &kernel.elf32, image)?;
+    progress.end("made");
+    Ok(bill)
 }
 
 fn write_image(
@@ -426,13 +474,14 @@ fn maker(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Removes the derived systems that were not used for longest.
+/// Removes the derived systems that were not used for longest, but none that
+/// somebody runs.
 fn forget_oldest(derived: &Path, keep: &Path) {
     let Ok(entries) = fs::read_dir(derived) else { return };
     let mut folders: Vec<_> = entries
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path != keep)
+        .filter(|path| path != keep && !Lease::is_held(path))
         .map(|path| (path.metadata().and_then(|m| m.modified()).ok(), path))
         .collect();
     folders.sort();
@@ -440,5 +489,32 @@ fn forget_oldest(derived: &Path, keep: &Path) {
     for (_, path) in &folders[..surplus] {
         // It is only disk space; the next run tries again.
         let _ = fs::remove_dir_all(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_derived_system_that_somebody_runs_stays_however_old_it_is() {
+        let derived = tempfile::tempdir().unwrap();
+        let folder = |n: usize| derived.path().join(format!("system-{n}"));
+        for n in 0..=DERIVED_KEPT {
+            fs::create_dir(folder(n)).unwrap();
+            let times = fs::FileTimes::new()
+                .set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(n as u64));
+            File::open(folder(n)).unwrap().set_times(times).unwrap();
+        }
+        let runs = Lease::of(&folder(0)).unwrap();
+        let newest = folder(DERIVED_KEPT);
+        forget_oldest(derived.path(), &newest);
+        assert!(folder(0).exists() && newest.exists(), "one is in use, one is wanted");
+        forget_oldest(derived.path(), &derived.path().join("another"));
+        assert!(folder(0).exists() && !folder(1).exists(), "the oldest that nobody runs");
+        drop(runs);
+        fs::create_dir(derived.path().join("one-more")).unwrap();
+        forget_oldest(derived.path(), &newest);
+        assert!(!folder(0).exists(), "nobody runs it any more");
     }
 }

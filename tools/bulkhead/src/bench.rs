@@ -3,6 +3,7 @@
 use anstyle::Style;
 use bulkhead_bench::{Change, Comparison, Counted, Figure, Phase, Report, Request, Unit, Verdict};
 use bulkhead_build::Workspace;
+use bulkhead_host::{check_replaceable, replace};
 use miette::{Result, WrapErr};
 
 use crate::{
@@ -20,7 +21,7 @@ pub fn bench(args: &BenchArgs, steps: &Steps) -> Result<u8> {
     // Before anything long begins.
     let old = args.compare.as_deref().map(bulkhead_bench::read).transpose()?;
     for path in [&args.json, &args.svg].into_iter().flatten() {
-        bulkhead_bench::check_writable(path)?;
+        check_replaceable(path)?;
     }
     setup::system(&workspace, steps, args.no_install)?;
     let filter = args.filter.as_deref();
@@ -30,7 +31,7 @@ pub fn bench(args: &BenchArgs, steps: &Steps) -> Result<u8> {
             .wrap_err("the figures are not kept")?;
     }
     if let Some(path) = &args.svg {
-        bulkhead_bench::replace(path, &bulkhead_bench::svg(&report))?;
+        replace(path, bulkhead_bench::svg(&report).as_bytes())?;
     }
     show(&report);
     if let Some(old) = old {

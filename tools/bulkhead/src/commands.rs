@@ -15,7 +15,7 @@ use miette::{Result, miette};
 use crate::{
     cli::{ConsoleArgs, RunArgs, SystemArgs},
     run::{Named, Session, Transcript},
-    setup,
+    setup, space,
     steps::Steps,
     ui::{self, BAD, CAUTION, GOOD, NAME, cell},
 };
@@ -23,6 +23,7 @@ use crate::{
 /// Builds a system as the options say.
 fn built(args: SystemArgs, workspace: &Workspace, steps: &Steps) -> Result<Built> {
     setup::system(workspace, steps, args.no_install)?;
+    space::check(space::BUILD, workspace, steps)?;
     let all = GuestOverrides {
         kernel: args.kernel,
         initrd: args.initrd,
@@ -34,6 +35,7 @@ fn built(args: SystemArgs, workspace: &Workspace, steps: &Steps) -> Result<Built
         description: args.system.as_deref(),
         profile: if args.debug { Profile::Debug } else { Profile::Release },
         overrides: Overrides { all, ..Overrides::default() },
+        bill: true,
         progress: steps,
     })
 }
@@ -50,6 +52,8 @@ pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
     ];
     let transcript = transcript(&console, &inputs)?;
     let built = built(system, &workspace, steps)?;
+    // To the end of the run.
+    let _lease = built.lease;
     let logs = workspace.run_folder("run")?;
     let mut machine = bulkhead_machine::Config::new(built.image, &logs.path);
     machine.memory = built.memory;
@@ -105,16 +109,20 @@ pub fn build(args: SystemArgs, steps: &Steps) -> Result<u8> {
     for warning in &built.warnings {
         show(warning);
     }
-    let rows = [
+    let bill =
+        built.bill.map(|bill| [("bill of materials", bill.spdx), ("licences", bill.notices)]);
+    let parts = [
         ("boot image", built.image),
         ("kernel", built.kernel),
         ("protection domains", built.domains),
-        ("bill of materials", built.bill.spdx),
-        ("licences", built.bill.notices),
-    ]
-    .map(|(what, path)| {
-        vec![cell(what, ui::HEADING), cell(path.display().to_string(), Style::new())]
-    });
+    ];
+    let rows: Vec<_> = parts
+        .into_iter()
+        .chain(bill.into_iter().flatten())
+        .map(|(what, path)| {
+            vec![cell(what, ui::HEADING), cell(path.display().to_string(), Style::new())]
+        })
+        .collect();
     for line in ui::table(&rows) {
         ui::say(&line);
     }

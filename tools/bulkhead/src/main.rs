@@ -16,6 +16,7 @@ mod fuzz;
 mod run;
 mod setup;
 mod signals;
+mod space;
 mod steps;
 mod test;
 mod ui;
@@ -51,7 +52,11 @@ fn main() -> ExitCode {
         Ok(code) => code.into(),
         Err(report) => {
             steps.abandon();
-            ui::tell(format!("{report:?}").trim_end());
+            let shown = format!("{report:?}");
+            ui::tell(shown.trim_end());
+            for line in space::explanation(&shown) {
+                ui::tell(&line);
+            }
             exit::FAILED.into()
         }
     }

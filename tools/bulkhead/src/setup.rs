@@ -278,7 +278,8 @@ impl Apt {
     fn update(&self, steps: &Steps) -> Result<()> {
         steps.begin("fetching package lists", None);
         let output = self.call(&["update"])?;
-        if output.status.success() {
+        // Without a network apt warns, and says that all is well.
+        if output.status.success() && has_lists() {
             steps.end("done");
             Ok(())
         } else {
@@ -296,10 +297,14 @@ fn failed(what: &str, output: &Output) -> miette::Report {
     let text = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = lines.iter().rev().take(12).rev().map(|line| format!("  {line}"));
+    let how = if output.status.success() {
+        "fetched nothing".to_owned()
+    } else {
+        format!("failed ({})", output.status)
+    };
     miette!(
         help = "is there a network, and does /etc/apt/sources.list name Debian's `main`?",
-        "{what} failed ({}):\n{}",
-        output.status,
+        "{what} {how}:\n{}",
         last.collect::<Vec<_>>().join("\n")
     )
 }

@@ -4,6 +4,10 @@
 //! removes what is unfinished, and exits; the main thread stays where it is.
 //! During a run the run hears of it, and ends in its ordinary way.
 //!
+//! SIGTSTP stops the command as it stops any other, but first the terminal is
+//! made what it was before; when the command goes on, the guest has it again.
+//! (In raw mode the key sends none: somebody else did.)
+//!
 //! What surprises: SIGXFSZ, which a limit on file sizes sends, is caught in
 //! order to be ignored: the write then fails with an error that names the file.
 
@@ -18,13 +22,15 @@ use std::{
 
 use bulkhead_build::Workspace;
 use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ},
+    consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGXFSZ},
     flag,
     iterator::Signals,
+    low_level::emulate_default_handler,
 };
 
 use crate::{
     exit,
+    run::terminal,
     steps::Steps,
     ui::{self, CAUTION},
 };
@@ -59,9 +65,24 @@ pub fn listen(listener: impl Fn(i32) + Send + 'static) -> Listening {
 pub fn watch(steps: &'static Steps) -> io::Result<()> {
     bulkhead_host::adopt_orphans();
     flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT])?;
     thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
+            match signal {
+                SIGTSTP => {
+                    terminal::lend();
+                    // Stops all threads, until SIGCONT. That this number cannot be
+                    // emulated is the only error, and it can.
+                    let _ = emulate_default_handler(SIGTSTP);
+                    continue;
+                }
+                // Also after SIGSTOP, of which nobody is told.
+                SIGCONT => {
+                    terminal::take_back();
+                    continue;
+                }
+                _ => {}
+            }
             match &*LISTENER.lock().unwrap_or_else(PoisonError::into_inner) {
                 Some(listener) => listener(signal),
                 None => end(signal, steps),

@@ -39,10 +39,7 @@ pub fn file<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) ->
 /// all that there is to say.
 pub fn cure(error: &io::Error) -> Option<&'static str> {
     Some(match error.kind() {
-        io::ErrorKind::StorageFull => {
-            "the disk is full: free some space (a first build takes 1 GB below target/) and run the \
-             command again"
-        }
+        io::ErrorKind::StorageFull => "the disk is full: free some space and run the command again",
         io::ErrorKind::QuotaExceeded => {
             "your share of the disk is used up: free some space and run the command again"
         }
@@ -60,15 +57,36 @@ pub fn cure(error: &io::Error) -> Option<&'static str> {
     })
 }
 
+/// What a file is called until it is whole.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".new");
+    name.into()
+}
+
+/// Whether [`replace`] will be able to, as far as can be known before: for what is
+/// written at the end of long work.
+///
+/// # Errors
+/// It will not; nothing is left beside it.
+pub fn check_replaceable(path: &Path) -> Result<(), FileError> {
+    if path.is_dir() {
+        return Err(file("replace", path)(io::ErrorKind::IsADirectory.into()));
+    }
+    let beside = beside(path);
+    let tried = File::create(&beside).and_then(|mut file| file.write_all(&[0]));
+    // It may not even be there.
+    let _ = fs::remove_file(&beside);
+    tried.map_err(file("write", path))
+}
+
 /// Writes a file by way of a temporary name. Its contents are on the disk
 /// before its name is, so that not even a loss of power leaves half of it.
 ///
 /// # Errors
 /// The file is as it was before, and nothing is left beside it.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let mut temporary = OsString::from(path);
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
+    let temporary = beside(path);
     let written = File::create(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()
@@ -111,6 +129,15 @@ mod tests {
         assert!(error.to_string().starts_with("cannot replace "), "{error}");
         assert_eq!(names(folder.path()), ["x"]);
         assert!(path.join("inside").is_dir());
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_is_known_before() {
+        let folder = tempfile::tempdir().unwrap();
+        check_replaceable(&folder.path().join("x")).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left over");
+        assert!(check_replaceable(&folder.path().join("no/x")).is_err());
+        assert!(check_replaceable(folder.path()).is_err());
     }
 
     #[test]

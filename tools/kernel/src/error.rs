@@ -4,6 +4,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bulkhead_host::cure;
+
 /// Why there is no kernel.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
@@ -19,7 +21,7 @@ pub enum KernelError {
     },
 
     /// A program that the build calls could not be started.
-    #[error("`{program}` could not be started: {source}")]
+    #[error("`{program}` could not be started")]
     Start {
         /// The program's name.
         program: &'static str,
@@ -86,8 +88,8 @@ pub enum KernelError {
     },
 
     /// A file could not be read or written.
-    #[error("{action} {}: {source}", .path.display())]
-    #[diagnostic(help("{}", cure(.source)))]
+    #[error("{action} {}", .path.display())]
+    #[diagnostic(help("{}", help(.source)))]
     File {
         /// What was being done.
         action: &'static str,
@@ -151,14 +153,11 @@ pub enum KernelError {
 }
 
 /// What helps against an error of the file system.
-fn cure(source: &io::Error) -> &'static str {
-    match source.kind() {
-        io::ErrorKind::StorageFull => "the disk is full: a kernel build needs about 40 MB",
-        io::ErrorKind::PermissionDenied => "make the folder writable for this user",
-        io::ErrorKind::ReadOnlyFilesystem => "the file system is mounted read-only",
+fn help(source: &io::Error) -> &'static str {
+    cure(source).unwrap_or(match source.kind() {
         io::ErrorKind::NotFound => "is this a complete checkout of the project?",
         _ => "the operating system gave the reason above",
-    }
+    })
 }
 
 /// Adds what was done, and to which file, to an error of the file system.
@@ -170,5 +169,24 @@ pub(crate) trait FileContext<T> {
 impl<T> FileContext<T> for io::Result<T> {
     fn context(self, action: &'static str, path: &Path) -> Result<T, KernelError> {
         self.map_err(|source| KernelError::File { action, path: path.to_owned(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever shows an error shows its sources below it.
+    #[test]
+    fn an_error_leaves_it_to_its_source_to_say_what_the_system_said() {
+        let full = || io::Error::from_raw_os_error(28);
+        let errors = [
+            Err::<(), _>(full()).context("cannot write", Path::new("x")).unwrap_err(),
+            KernelError::Start { program: "gcc", source: full() },
+        ];
+        for error in errors {
+            let source = std::error::Error::source(&error).expect("the system's error").to_string();
+            assert!(!error.to_string().contains(&source), "{error}");
+        }
     }
 }

@@ -102,6 +102,15 @@ impl Bill {
         }
     }
 
+    /// Removes it: its image is about to change.
+    pub fn remove(&self) {
+        for path in [&self.spdx, &self.notices] {
+            // Mostly it is not there; and who cannot write here, cannot change
+            // the image either.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
     /// Whether it is there.
     pub fn exists(&self) -> bool {
         self.spdx.is_file() && self.notices.is_file()

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bulkhead_build::Lease;
 use bulkhead_machine::{Config, Ending, Event, Keyboard, Logs, Machine, Status};
 use regex::bytes::Regex;
 
@@ -23,6 +24,8 @@ pub struct Session {
     seen: usize,
     statuses: Vec<Status>,
     ending: Option<Ending>,
+    /// Keeps what it boots, where later builds could remove it.
+    _lease: Option<Lease>,
 }
 
 impl Session {
@@ -45,7 +48,15 @@ impl Session {
             seen: 0,
             statuses: Vec::new(),
             ending: None,
+            _lease: None,
         }
+    }
+
+    /// Keeps a built system as long as it runs.
+    #[must_use]
+    pub fn holding(mut self, lease: Lease) -> Self {
+        self._lease = Some(lease);
+        self
     }
 
     /// Waits until the console has shown this, after what earlier waits have

@@ -63,12 +63,13 @@ impl System {
             description: Some(&self.description),
             profile: self.profile,
             overrides: self.overrides,
+            bill: false,
             progress: &Silent,
         })
         .unwrap_or_else(|report| panic!("{name}: {report:?}"));
         let mut config = Config::new(built.image, "");
         config.memory = built.memory;
-        Session::start(name, config)
+        Session::start(name, config).holding(built.lease)
     }
 }
 

@@ -43,6 +43,7 @@ fn build(workspace: &Workspace) -> Built {
         description: None,
         profile: Profile::Release,
         overrides: Overrides::default(),
+        bill: true,
         progress: &Silent,
     })
     .unwrap_or_else(|report| panic!("{report:?}"))

@@ -35,6 +35,7 @@ impl Parts {
             description: Some(&description),
             profile: Profile::Release,
             overrides: Overrides::default(),
+            bill: false,
             progress: &Silent,
         })
         .unwrap_or_else(|report| panic!("{report:?}"));

@@ -48,6 +48,7 @@ pub fn measure(request: &Request<'_>) -> Result<Memory> {
         description: Some(&description),
         profile: Profile::Release,
         overrides: Overrides::default(),
+        bill: false,
         progress: &bulkhead_progress::Silent,
     })?;
     let folder = built.image.parent().unwrap_or(&request.workspace.out).to_owned();

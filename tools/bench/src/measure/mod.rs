@@ -10,6 +10,7 @@ mod tiny;
 use std::{fs, path::PathBuf};
 
 use bulkhead_build::Workspace;
+use bulkhead_host::file;
 use bulkhead_progress::Progress;
 use miette::Result;
 
@@ -205,11 +206,7 @@ fn wanted(filter: Option<&str>) -> Result<Vec<Spec>, BenchError> {
 /// Where a run's logs go: `target/bulkhead/logs/bench/NAME`.
 fn logs(workspace: &Workspace, run: Run) -> Result<PathBuf, BenchError> {
     let folder = workspace.out.join("logs/bench").join(run.name());
-    fs::create_dir_all(&folder).map_err(|source| BenchError::File {
-        what: "create",
-        path: folder.clone(),
-        source,
-    })?;
+    fs::create_dir_all(&folder).map_err(file("create", &folder))?;
     Ok(folder)
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bulkhead_build::{Overrides, Profile, build_system};
+use bulkhead_build::{Lease, Overrides, Profile, build_system};
 use bulkhead_guest::LinuxImages;
 use bulkhead_machine::{Config, DEFAULT_MEMORY, Mebibytes};
 use bulkhead_progress::{Progress, Silent};
@@ -15,6 +15,8 @@ struct System {
     run: Run,
     image: PathBuf,
     memory: Mebibytes,
+    /// Keeps the image; none is needed for one that is no system.
+    _lease: Option<Lease>,
 }
 
 /// What boots for each run.
@@ -111,7 +113,7 @@ fn build(
                 return Err(miette::miette!("there is no Linux to boot"));
             };
             let image = native::image(&workspace.root, &folder, images, linux::COMMAND_LINE)?;
-            return Ok(System { run, image, memory: DEFAULT_MEMORY });
+            return Ok(System { run, image, memory: DEFAULT_MEMORY, _lease: None });
         }
     };
     let built = build_system(bulkhead_build::Request {
@@ -119,7 +121,8 @@ fn build(
         description: Some(&workspace.root.join(description)),
         profile: Profile::Release,
         overrides,
+        bill: false,
         progress,
     })?;
-    Ok(System { run, image: built.image, memory: built.memory })
+    Ok(System { run, image: built.image, memory: built.memory, _lease: Some(built.lease) })
 }

@@ -6,7 +6,7 @@ mod guests;
 mod keys;
 mod statistics;
 mod symbols;
-mod terminal;
+pub mod terminal;
 mod transcript;
 
 use std::{

@@ -19,7 +19,7 @@ use miette::{IntoDiagnostic, Result, WrapErr};
 use self::report::{Counts, News, Reader};
 use crate::{
     cli::TestArgs,
-    docs, fuzz, setup,
+    docs, fuzz, setup, space,
     steps::Steps,
     ui::{self, BAD, CAUTION, FAINT, GOOD, HEADING, cell},
 };
@@ -47,6 +47,8 @@ enum Verdict {
 pub fn test(args: &TestArgs, steps: &Steps) -> Result<u8> {
     let workspace = Workspace::find()?;
     setup::system(&workspace, steps, args.no_install)?;
+    let work = if args.filter.is_none() { space::TEST } else { space::BUILD };
+    space::check(work, &workspace, steps)?;
     let _lock = workspace.lock_tests(steps)?;
     let filter = args.filter.as_deref();
     let mut parts = Vec::new();

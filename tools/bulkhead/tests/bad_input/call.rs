@@ -2,14 +2,18 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    os::unix::process::ExitStatusExt,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Output, Stdio},
     sync::LazyLock,
 };
 
 use regex::Regex;
 
-use crate::checkout::{Checkout, real};
+use crate::{
+    checkout::{Checkout, real},
+    namespace::{Tight, namespace},
+};
 
 /// Seconds after which a call that hangs is killed, in coreutils' words.
 const LIMIT: &str = "300";
@@ -23,6 +27,8 @@ pub struct Call<'a> {
     arguments: Vec<OsString>,
     /// Shell commands that run before it, in a mount namespace of its own.
     before: Option<String>,
+    /// A mount namespace that is there already.
+    within: Option<&'a Tight>,
     /// A program, with arguments, that starts it.
     by: Vec<OsString>,
     environment: Vec<(OsString, Option<OsString>)>,
@@ -40,6 +46,11 @@ pub struct Outcome {
     pub err: String,
 }
 
+/// An exit status as a shell has it.
+pub fn status_of(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
 impl<'a> Call<'a> {
     pub fn new(
         checkout: &'a Checkout,
@@ -49,6 +60,7 @@ impl<'a> Call<'a> {
             checkout,
             arguments: arguments.into_iter().map(|a| a.as_ref().to_owned()).collect(),
             before: None,
+            within: None,
             by: Vec::new(),
             environment: Vec::new(),
             folder: checkout.root(),
@@ -58,6 +70,12 @@ impl<'a> Call<'a> {
     /// In a mount namespace, after these shell commands.
     pub fn after(mut self, commands: impl Into<String>) -> Self {
         self.before = Some(commands.into());
+        self
+    }
+
+    /// In the mount namespace where the checkout's disk is small.
+    pub fn within(mut self, tight: &'a Tight) -> Self {
+        self.within = Some(tight);
         self
     }
 
@@ -95,6 +113,9 @@ impl<'a> Call<'a> {
             words.push(format!("set -e\n{before}\nexec \"$@\"").into());
             words.push("sh".into());
         }
+        if let Some(tight) = self.within {
+            words.extend(tight.enter(&self.folder));
+        }
         words.extend(self.by.iter().cloned());
         words.push(env!("CARGO_BIN_EXE_bulkhead").into());
         words.extend(self.arguments.iter().cloned());
@@ -130,7 +151,11 @@ impl<'a> Call<'a> {
                 None => command.env_remove(name),
             };
         }
-        let output = command.stdin(Stdio::null()).output().expect("timeout starts");
+        self.outcome(&command.stdin(Stdio::null()).output().expect("timeout starts"))
+    }
+
+    /// What came of it, however it was started.
+    pub fn outcome(&self, output: &Output) -> Outcome {
         Outcome {
             status: output.status.code().unwrap_or(-1),
             out: self.plain(&output.stdout),
@@ -168,7 +193,7 @@ static VARYING: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r"(process|Process) \d+", "$1 N"),
         (r"(release|debug)-[0-9a-f]{16}", "$1-KEY"),
         (r"(\.image-|\.building-|bulkhead-|\.tmp)[A-Za-z0-9]{6}\b", "${1}XXXXXX"),
-        (r"\d+ MiB", "N MiB"),
+        (r"\d+ ([kMG]i?B)\b", "N $1"),
         // Places in our own files.
         (r"(?m)^ *\d+ │", "N │"),
         (r":\d+:\d+\]", ":N:N]"),
@@ -176,21 +201,6 @@ static VARYING: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     .map(|(pattern, replacement)| (Regex::new(pattern).expect("a pattern"), replacement))
     .into()
 });
-
-/// The words that give a command a mount namespace of its own, if this user may
-/// have one.
-pub fn namespace() -> Option<&'static [&'static str]> {
-    static FOUND: LazyLock<Option<&'static [&'static str]>> = LazyLock::new(|| {
-        const WAYS: [&[&str]; 2] =
-            [&["unshare", "--mount"], &["unshare", "--map-root-user", "--mount"]];
-        WAYS.into_iter().find(|way| {
-            let mut command = Command::new(way[0]);
-            command.args(&way[1..]).args(["mount", "-t", "tmpfs", "none", "/mnt"]);
-            command.output().is_ok_and(|output| output.status.success())
-        })
-    });
-    *FOUND
-}
 
 /// Says why a test does nothing, for whoever reads its output.
 pub fn skipped(why: &str) {

@@ -47,7 +47,13 @@ case $target in
 esac
 to=$target/x86_64-unknown-linux-gnu/$profile
 mkdir -p "$to"
-find "$from/x86_64-unknown-linux-gnu/$profile" -maxdepth 1 -type f -exec cp -pu -t "$to" {} +
+cd "$from/x86_64-unknown-linux-gnu/$profile"
+for file in $(find . -maxdepth 1 -type f); do
+    cmp -s "$file" "$to/$file" && continue
+    # As cargo does: a name for what is whole only.
+    cp -p "$file" "$to/$file.making" || { rm -f "$to/$file.making"; exit 101; }
+    mv "$to/$file.making" "$to/$file"
+done
 "#;
 
 /// This checkout, with the default system built.
@@ -149,11 +155,20 @@ impl Checkout {
     /// Every file with what changes when it is written: where it lies on the
     /// disk, its length, its time. Logs and locks are to be written.
     pub fn state(&self) -> BTreeMap<PathBuf, (u64, u64, i64, i64)> {
+        self.state_as_seen(&|place| place.to_owned())
+    }
+
+    /// The same, seen from elsewhere.
+    fn state_as_seen(
+        &self,
+        see: &dyn Fn(&Path) -> PathBuf,
+    ) -> BTreeMap<PathBuf, (u64, u64, i64, i64)> {
         let mut state = BTreeMap::new();
         let mut pending = vec![self.root()];
         while let Some(folder) = pending.pop() {
-            for entry in fs::read_dir(&folder).expect("the copy can be read").flatten() {
-                let (path, metadata) = (entry.path(), entry.metadata().expect("its own file"));
+            for entry in fs::read_dir(see(&folder)).expect("the copy can be read").flatten() {
+                let metadata = entry.metadata().expect("its own file");
+                let path = folder.join(entry.file_name());
                 if path == self.out().join("logs") || path.ends_with("lock") {
                     continue;
                 }
@@ -170,14 +185,22 @@ impl Checkout {
 
     /// What only unfinished work leaves, in the build folder and in TMPDIR.
     pub fn leftovers(&self) -> Vec<PathBuf> {
+        self.leftovers_as_seen(&|place| place.to_owned())
+    }
+
+    /// The same where another file system is mounted over `target`.
+    pub fn leftovers_as_seen(&self, see: &dyn Fn(&Path) -> PathBuf) -> Vec<PathBuf> {
         let is_temporary = |path: &Path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let like = |(start, end): &(&str, &str)| name.starts_with(start) && name.ends_with(end);
             bulkhead_host::TEMPORARY.iter().any(like)
         };
         let unpacked = self.out().join("guest/unpacked");
-        let mut found: Vec<PathBuf> =
-            self.state().into_keys().filter(|path| !path.starts_with(&unpacked)).collect();
+        let mut found: Vec<PathBuf> = self
+            .state_as_seen(see)
+            .into_keys()
+            .filter(|path| !path.starts_with(&unpacked))
+            .collect();
         found.retain(|path| {
             path.starts_with(self.out())
                 && path.ancestors().take_while(|a| *a != self.out()).any(is_temporary)

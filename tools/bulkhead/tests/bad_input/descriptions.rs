@@ -29,8 +29,7 @@ fn cases(checkout: &Checkout) -> Vec<PathBuf> {
     cases
 }
 
-#[test]
-fn each_mistake_is_shown_with_its_place_and_nothing_is_built() {
+pub fn each_mistake_is_shown_with_its_place_and_nothing_is_built() {
     let checkout = Checkout::new();
     let before = checkout.state();
     let mut refused = 0;
@@ -60,8 +59,7 @@ fn each_mistake_is_shown_with_its_place_and_nothing_is_built() {
 }
 
 /// Files that are no descriptions, and configurations that do not fit.
-#[test]
-fn what_is_no_description_is_refused_by_name() {
+pub fn what_is_no_description_is_refused_by_name() {
     let checkout = Checkout::new();
     let folder = checkout.scratch();
     let at = |name: &str| folder.join(name);

@@ -116,8 +116,7 @@ fn arguments(case: &str, folder: &Path) -> Vec<String> {
     words.map(|word| word.replace('@', &folder).replace("LONG", &long)).collect()
 }
 
-#[test]
-fn what_no_guest_can_start_from_is_refused_before_anything_is_built() {
+pub fn what_no_guest_can_start_from_is_refused_before_anything_is_built() {
     let checkout = Checkout::new();
     prepare(&checkout);
     let before = checkout.state();

@@ -25,8 +25,7 @@ fn wait_for(what: &str, mut come: impl FnMut() -> bool) {
     }
 }
 
-#[test]
-fn two_runs_have_logs_of_their_own_and_clean_waits_for_neither() {
+pub fn two_runs_have_logs_of_their_own_and_clean_waits_for_neither() {
     let checkout = Checkout::new();
     let logs = checkout.out().join("logs");
     let up = |name: &str| {
@@ -55,8 +54,7 @@ fn two_runs_have_logs_of_their_own_and_clean_waits_for_neither() {
     catalogue.check("locks");
 }
 
-#[test]
-fn builds_at_once_wait_for_each_other() {
+pub fn builds_at_once_wait_for_each_other() {
     let checkout = Checkout::new();
     fs::remove_dir_all(checkout.out().join("kernel")).expect("it was built");
     let children: Vec<Child> = (0..3).map(|_| start(&checkout, &["build"])).collect();

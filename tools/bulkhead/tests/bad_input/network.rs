@@ -4,7 +4,7 @@
 use std::{fs, process::Command};
 
 use crate::{
-    call::{Call, Catalogue, namespace, skipped},
+    call::{Call, Catalogue, skipped},
     checkout::Checkout,
 };
 
@@ -31,27 +31,21 @@ const HIDE: &str = "mount -t tmpfs none /usr/share/seabios";
 /// Hides apt's lists.
 const NO_LISTS: &str = "mount -t tmpfs none /var/lib/apt/lists";
 
-#[test]
-fn each_step_of_a_first_run_says_that_it_needs_the_network() {
+pub fn each_step_of_a_first_run_says_that_it_needs_the_network() {
     let checkout = Checkout::new();
     let before = checkout.state();
     let mut catalogue = Catalogue::default();
-    let root = rustix::process::geteuid().is_root();
-    if namespace().is_some() && root {
-        for (name, step, hide) in [
-            ("package lists", "update", format!("{NO_LISTS}; {HIDE}")),
-            ("packages", "install", HIDE.to_owned()),
-        ] {
-            checkout.program("apt-get", &APT.replace("@STEP@", step));
-            let outcome = Call::new(&checkout, ["build"]).after(hide).run();
-            assert_eq!(outcome.status, 125, "{name}: {}", outcome.err);
-            assert_eq!(checkout.state(), before, "{name} has changed something");
-            catalogue.add(name, &outcome);
-        }
-        checkout.remove_program("apt-get");
-    } else {
-        skipped("only root installs packages");
+    for (name, step, hide) in [
+        ("package lists", "update", format!("{NO_LISTS}; {HIDE}")),
+        ("packages", "install", HIDE.to_owned()),
+    ] {
+        checkout.program("apt-get", &APT.replace("@STEP@", step));
+        let outcome = Call::new(&checkout, ["build"]).after(hide).run();
+        assert_eq!(outcome.status, 125, "{name}: {}", outcome.err);
+        assert_eq!(checkout.state(), before, "{name} has changed something");
+        catalogue.add(name, &outcome);
     }
+    checkout.remove_program("apt-get");
 
     checkout.program("apt-get", &APT.replace("@STEP@", "download"));
     let packages = checkout.out().join("guest/packages");
@@ -76,14 +70,60 @@ fn each_step_of_a_first_run_says_that_it_needs_the_network() {
 
     let again = Call::new(&checkout, ["build"]).run();
     assert_eq!(again.status, 0, "with a network it works: {}", again.err);
-    if root && namespace().is_some() {
-        catalogue.check("network");
+    catalogue.check("network");
+}
+
+/// dpkg's database, in which a package is not installed.
+const NOT_INSTALLED: &str = "cp -a /var/lib/dpkg \"$TMPDIR\"/dpkg
+sed -i '/^Package: seabios$/,/^$/d' \"$TMPDIR\"/dpkg/status
+mount --bind \"$TMPDIR\"/dpkg /var/lib/dpkg
+mount -t tmpfs none /var/cache/apt/archives
+mkdir /var/cache/apt/archives/partial";
+
+/// With the real apt and the real cargo, in a namespace without any device but a
+/// loopback that is down.
+pub fn without_any_network_each_step_fails_by_name_and_a_later_run_works() {
+    let checkout = Checkout::new();
+    let offline = || Call::new(&checkout, ["build"]).by(&["unshare", "--net"]);
+    let before = checkout.state();
+    for (name, hide, said) in [
+        (
+            "package lists",
+            format!("{NO_LISTS}; {HIDE}; {NOT_INSTALLED}"),
+            "apt-get update fetched nothing",
+        ),
+        ("packages", format!("{HIDE}; {NOT_INSTALLED}"), "apt-get install failed"),
+    ] {
+        let outcome = offline().after(hide).run();
+        assert_eq!(outcome.status, 125, "{name}: {}", outcome.err);
+        assert!(outcome.err.contains(said), "{name}: {}", outcome.err);
+        assert!(outcome.err.contains("seabios"), "{name} is not named: {}", outcome.err);
+        assert!(outcome.err.contains("is there a network"), "{name}: {}", outcome.err);
+        assert_eq!(checkout.state(), before, "{name} has changed something");
+        fs::remove_dir_all(checkout.tmp().join("dpkg")).expect("the copy of dpkg's database");
     }
+
+    let packages = checkout.out().join("guest/packages");
+    let kept = checkout.scratch().join("packages");
+    fs::rename(&packages, &kept).expect("they were fetched");
+    let outcome = offline().run();
+    assert_eq!(outcome.status, 125, "the guest's packages: {}", outcome.err);
+    assert!(outcome.err.contains("could not be fetched"), "{}", outcome.err);
+    assert!(checkout.leftovers().is_empty(), "{:?}", checkout.leftovers());
+    fs::remove_dir_all(&packages).expect("it was made");
+    fs::rename(&kept, &packages).expect("they were fetched");
+
+    let outcome = offline().with("CARGO_HOME", checkout.scratch().join("cargo")).run();
+    assert_eq!(outcome.status, 125, "the kernel's source: {}", outcome.err);
+    assert!(outcome.err.contains("the seL4 source could not be downloaded"), "{}", outcome.err);
+    assert!(checkout.leftovers().is_empty(), "{:?}", checkout.leftovers());
+
+    let again = offline().run();
+    assert_eq!(again.status, 0, "what is here needs no network: {}", again.err);
 }
 
 /// What was fetched is not trusted for its name: it is held to its digest.
-#[test]
-fn a_package_that_was_damaged_is_fetched_again_or_named() {
+pub fn a_package_that_was_damaged_is_fetched_again_or_named() {
     let checkout = Checkout::new();
     let packages = checkout.out().join("guest/packages");
     let package = fs::read_dir(&packages)

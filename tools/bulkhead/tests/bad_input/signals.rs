@@ -11,7 +11,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    call::{Call, PATIENCE},
+    call::{Call, PATIENCE, status_of},
     checkout::Checkout,
 };
 
@@ -21,7 +21,7 @@ const MOMENTS: [u64; 10] = [0, 20, 60, 150, 400, 900, 1600, 2600, 4000, 7000];
 
 /// Processes whose environment has the checkout's TMPDIR: all of its commands'
 /// descendants, whatever became of their parents.
-fn running(checkout: &Checkout) -> Vec<String> {
+pub fn running(checkout: &Checkout) -> Vec<String> {
     let mark = format!("TMPDIR={}", checkout.tmp().display());
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").expect("/proc").flatten() {
@@ -40,7 +40,7 @@ fn running(checkout: &Checkout) -> Vec<String> {
 }
 
 /// Waits until nothing of a checkout's commands runs any more.
-fn gone(checkout: &Checkout, name: &str) {
+pub fn gone(checkout: &Checkout, name: &str) {
     let until = Instant::now() + PATIENCE;
     while !running(checkout).is_empty() {
         assert!(Instant::now() < until, "{name}: still running: {:?}", running(checkout));
@@ -62,8 +62,7 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(process.expect("not 0"), signal).expect("it has not been waited for");
 }
 
-#[test]
-fn a_signal_at_any_moment_leaves_nothing_and_the_next_run_works() {
+pub fn a_signal_at_any_moment_leaves_nothing_and_the_next_run_works() {
     let checkout = Checkout::new();
     for (index, moment) in MOMENTS.into_iter().enumerate() {
         // In turn, so that the sweep stays short.
@@ -78,9 +77,7 @@ fn a_signal_at_any_moment_leaves_nothing_and_the_next_run_works() {
         signal(&child, kind);
         let status = child.wait().expect("it ends");
         // Before it looks after signals, it dies of them.
-        use std::os::unix::process::ExitStatusExt;
-        let number = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-        assert_eq!(number, 128 + kind.as_raw(), "{name}");
+        assert_eq!(status_of(status), 128 + kind.as_raw(), "{name}");
         assert!(running(&checkout).is_empty(), "{name}: {:?}", running(&checkout));
         assert!(checkout.leftovers().is_empty(), "{name}: {:?}", checkout.leftovers());
         fs::create_dir_all(checkout.out().join("kernel")).expect("a folder");
@@ -89,8 +86,7 @@ fn a_signal_at_any_moment_leaves_nothing_and_the_next_run_works() {
     assert_eq!(again.status, 0, "afterwards a build works: {}", again.err);
 }
 
-#[test]
-fn a_killed_command_takes_its_emulator_along_and_the_next_one_cleans_up() {
+pub fn a_killed_command_takes_its_emulator_along_and_the_next_one_cleans_up() {
     let checkout = Checkout::new();
     assert_eq!(Call::new(&checkout, ["build"]).run().status, 0);
     let mut child = start(&checkout, "run");
@@ -111,8 +107,7 @@ fn a_killed_command_takes_its_emulator_along_and_the_next_one_cleans_up() {
 }
 
 /// `script` gives the command a terminal; when it is killed, that is closed.
-#[test]
-fn a_closed_terminal_ends_the_run() {
+pub fn a_closed_terminal_ends_the_run() {
     let checkout = Checkout::new();
     assert_eq!(Call::new(&checkout, ["build"]).run().status, 0);
     for moment in [300, 3000] {
