@@ -1,10 +1,13 @@
-//! What Linux's own timer tick costs: exits while it idles, and while it computes.
+//! What Linux's own timer costs: exits while nothing happens, while a process
+//! sleeps again and again, and while it computes.
 
 use std::{fs, thread, time::Duration};
 
 use crate::{clock, counters::Counts};
 
-/// Sleeps of the idle phase: one wake-up each.
+/// How long nothing happens: Linux's tick is off then, and its timers are few.
+const IDLE: Duration = Duration::from_secs(4);
+/// Sleeps of a process, each a way to idle and back.
 const SLEEPS: u32 = 100;
 /// How long each is; more than a period of the tick (Debian: 250 Hz).
 const SLEEP: Duration = Duration::from_millis(10);
@@ -36,12 +39,13 @@ fn phase(name: &str, work: impl FnOnce()) -> Result<String, String> {
     Ok(begin.lines(name, &end) + &format!("value {name}_interrupts {count}\n"))
 }
 
-/// Both phases.
+/// All phases.
 ///
 /// # Errors
 /// Linux does not say how many interrupts there were.
 pub fn measure() -> Result<String, String> {
-    let idle = phase("idle", || {
+    let idle = phase("idle", || thread::sleep(IDLE))?;
+    let sleeps = phase("sleeps", || {
         for _ in 0..SLEEPS {
             thread::sleep(SLEEP);
         }
@@ -52,5 +56,5 @@ pub fn measure() -> Result<String, String> {
             std::hint::spin_loop();
         }
     })?;
-    Ok(idle + &busy)
+    Ok(idle + &sleeps + &busy)
 }

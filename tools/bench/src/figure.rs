@@ -100,6 +100,7 @@ pub const CATALOGUE: &[Spec] = &[
     not_reached("exits_per_timer_tick", "exits a timer tick, worse of both", Unit::Exits, 3.0),
     spec("exits_per_timer_tick_idle", "exits a timer tick, idle", Unit::Exits, None),
     spec("exits_per_timer_tick_busy", "exits a timer tick, busy", Unit::Exits, Some(2.0)),
+    spec("exits_per_sleep", "exits a sleep of 10 ms", Unit::Exits, None),
     spec("boot_vs_native_ratio", "boot, against without seL4", Unit::Times, Some(1.10)),
     spec("native_boot_ticks", "boot without seL4", Unit::Ticks, None),
     spec("vmm_memory_bytes", "VMM's own memory", Unit::Bytes, Some(1_048_576.0)),

@@ -60,7 +60,8 @@ fn show(report: &Report) {
 fn phase_words(phase: Phase) -> &'static str {
     match phase {
         Phase::Boot => "to the first process",
-        Phase::Idle => "idle, 100 sleeps",
+        Phase::Idle => "idle, 4 s",
+        Phase::Sleeps => "100 sleeps",
         Phase::Busy => "busy, 1 s",
     }
 }

@@ -13,13 +13,19 @@ use crate::{
 pub const COMMAND_LINE: &str = "console=ttyS0 quiet";
 pub const APPENDED: &str = "quiet";
 
+/// How often the first process sleeps in [`Phase::Sleeps`]
+/// (`guest-images/bench-init/src/ticks.rs`).
+pub const SLEEPS: u32 = 100;
+
 /// A part of a run of Linux as a guest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
     /// From the guest's first instruction to its first process.
     Boot,
-    /// Its first process sleeps again and again.
+    /// It does nothing for a while.
     Idle,
+    /// Its first process sleeps again and again.
+    Sleeps,
     /// Its first process computes.
     Busy,
 }
@@ -30,6 +36,7 @@ impl Phase {
         match self {
             Phase::Boot => "boot",
             Phase::Idle => "idle",
+            Phase::Sleeps => "sleeps",
             Phase::Busy => "busy",
         }
     }
@@ -43,6 +50,9 @@ impl Phase {
             }
             Phase::Idle => {
                 ["idle_ticks", "idle_vmm", "idle_asleep", "idle_calls", "idle_interrupts"]
+            }
+            Phase::Sleeps => {
+                ["sleeps_ticks", "sleeps_vmm", "sleeps_asleep", "sleeps_calls", "sleeps_interrupts"]
             }
             Phase::Busy => {
                 ["busy_ticks", "busy_vmm", "busy_asleep", "busy_calls", "busy_interrupts"]

@@ -125,6 +125,7 @@ impl Run {
                 "exits_per_timer_tick",
                 "exits_per_timer_tick_idle",
                 "exits_per_timer_tick_busy",
+                "exits_per_sleep",
                 "boot_vs_native_ratio",
             ],
             Run::Native => &["boot_vs_native_ratio", "native_boot_ticks"],
@@ -177,7 +178,7 @@ fn report(results: Results, wanted: Vec<Spec>) -> Result<Report> {
     }
     let mut phases = Vec::new();
     if let Some(linux) = &results.linux {
-        for phase in [Phase::Boot, Phase::Idle, Phase::Busy] {
+        for phase in [Phase::Boot, Phase::Idle, Phase::Sleeps, Phase::Busy] {
             phases.push((phase, linux.phase(phase)?));
         }
     }

@@ -3,7 +3,7 @@
 use miette::Result;
 
 use super::{
-    linux::{Linux, Phase},
+    linux::{Linux, Phase, SLEEPS},
     memory::Memory,
     tiny::Tiny,
 };
@@ -71,6 +71,10 @@ impl Results {
             }
             "exits_per_timer_tick_busy" => {
                 Measured(linux()?.phase(Phase::Busy)?.exits_per_interrupt(), None)
+            }
+            "exits_per_sleep" => {
+                let exits = linux()?.phase(Phase::Sleeps)?.all_exits();
+                Measured(exits as f64 / f64::from(SLEEPS), None)
             }
             "exits_per_timer_tick" => {
                 let [idle, busy] = [linux()?.phase(Phase::Idle)?, linux()?.phase(Phase::Busy)?];
