@@ -120,24 +120,26 @@ struct Table {
 fn attacks(images: &BTreeMap<String, PathBuf>) -> Vec<Attack> {
     let readme = checkout("guest-images/hostile/README.md");
     let readme = fs::read_to_string(&readme).expect("the folder of hostile guests has a README");
-    let rows = readme.lines().filter_map(|line| {
-        let cells: Vec<&str> = line.strip_prefix('|')?.split('|').map(str::trim).collect();
-        let [who, _, outcome, reason, period, ""] = cells.as_slice() else { return None };
-        let who = who.strip_prefix('`')?.strip_suffix('`')?;
-        let (name, argument) = who.split_once(' ').unwrap_or((who, ""));
-        let end = match *outcome {
-            "-" => End::Endless,
-            _ => End::Stop(Outcome(outcome.parse().ok()?), reason.trim_matches('`').to_owned()),
-        };
-        Some(Attack {
-            name: name.to_owned(),
-            image: images.get(name)?.clone(),
-            argument: argument.to_owned(),
-            end,
-            period: period.parse().ok()?,
-        })
-    });
-    rows.collect()
+    let rows = readme.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| attack(row, images).unwrap_or_else(|| panic!("no attack: {row}"))).collect()
+}
+
+fn attack(row: &str, images: &BTreeMap<String, PathBuf>) -> Option<Attack> {
+    let cells: Vec<&str> = row.strip_prefix('|')?.split('|').map(str::trim).collect();
+    let [who, _, outcome, reason, period, ""] = cells.as_slice() else { return None };
+    let who = who.strip_prefix('`')?.strip_suffix('`')?;
+    let (name, argument) = who.split_once(' ').unwrap_or((who, ""));
+    let end = match *outcome {
+        "-" => End::Endless,
+        _ => End::Stop(Outcome(outcome.parse().ok()?), reason.trim_matches('`').to_owned()),
+    };
+    Some(Attack {
+        name: name.to_owned(),
+        image: images.get(name)?.clone(),
+        argument: argument.to_owned(),
+        end,
+        period: period.parse().ok()?,
+    })
 }
 
 fn run(table: &Table, attacks: &[Attack]) -> Result<(), Failed> {

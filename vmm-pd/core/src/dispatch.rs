@@ -475,4 +475,6 @@ const fn low(word: u64) -> u32 {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

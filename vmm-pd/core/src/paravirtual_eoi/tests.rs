@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cpu::{Event, Exception};
-use crate::dispatch::tests::Bench;
+use crate::dispatch::testing::Bench;
 use crate::outcome::Outcome;
 use crate::types::{Gsi, Vector};
 use crate::vm::Arrival;

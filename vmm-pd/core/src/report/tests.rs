@@ -1,7 +1,7 @@
 use std::string::String;
 
 use super::*;
-use crate::dispatch::tests::Bench;
+use crate::dispatch::testing::Bench;
 use crate::exit::Exit;
 use crate::outcome::Unhandled;
 

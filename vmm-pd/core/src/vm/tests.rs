@@ -1,5 +1,5 @@
 use crate::cpu::{Event, StateField};
-use crate::dispatch::tests::Bench;
+use crate::dispatch::testing::Bench;
 use crate::outcome::Outcome;
 use crate::types::{Ticks, Vector};
 use crate::vm::Arrival;
