@@ -128,12 +128,13 @@ impl Decoder<'_> {
                 Ok(Operation::LoadSelector { destination, source })
             }
             0x8f => {
-                let width = self.stack_width();
-                let modrm = self.modrm()?;
-                if modrm.reg != 0 {
-                    // If anything, then XOP, AMD's early vectors.
+                // If anything else, then XOP, AMD's early vectors, whose next byte is
+                // no ModRM.
+                if self.reader.peek()? & 0x38 != 0 {
                     return Err(Undecodable::NeedsVectorState);
                 }
+                let width = self.stack_width();
+                let modrm = self.modrm()?;
                 Ok(Operation::Pop { width, destination: self.rm(&modrm, width) })
             }
             0x90..=0x97 => {

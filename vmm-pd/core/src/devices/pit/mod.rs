@@ -185,6 +185,8 @@ impl Pit {
     pub fn write(&mut self, register: Register, value: u8, now: Ticks) {
         self.observe(now);
         let clock = self.clock(now);
+        // A count that was due in between decides where the output stood.
+        self.counters[0].catch_up(clock);
         let was_high = self.counters[0].output(clock);
         match register {
             Register::Counter0 => self.counters[0].write(value, clock),

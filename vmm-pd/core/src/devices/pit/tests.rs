@@ -290,3 +290,18 @@ fn a_control_word_keeps_the_count_that_is_due_whether_or_not_it_was_looked_at() 
     assert_eq!(pit.read(Counter2, later), 110);
     assert_eq!(seen.read(Counter2, later), 110);
 }
+
+/// Found by fuzzing: whether a write raises the output was told by the count before
+/// the one that was due.
+#[test]
+fn a_write_raises_an_output_that_a_new_count_keeps_low() {
+    let mut pit = Pit::new(frequency());
+    // A square wave, and the next one's count: it takes over when this one falls.
+    program(&mut pit, 0x36, 336, Ticks(0));
+    for byte in 20_000u16.to_le_bytes() {
+        pit.write(Counter0, byte, Ticks(0));
+    }
+    // Mode 5's output is high.
+    pit.write(Control, 0x3a, at(1448));
+    assert_eq!(pit.advance(at(1448)), Output::Rose);
+}

@@ -58,9 +58,15 @@ impl Timed for Device {
         }
     }
     /// A counter that runs too fast for a guest is slowed down from when it was
-    /// looked at, so there both may be right.
+    /// looked at, so there both may be right; and one that ran too fast is late
+    /// once more, by such a period at most.
     fn agrees(&self, other: &Self) -> bool {
-        self.deadline() == other.deadline() || self.slowed() || other.slowed()
+        let late = match (self.deadline(), other.deadline()) {
+            (Some(own), Some(its)) => Some(own.0.abs_diff(its.0)),
+            (own, its) => (own == its).then_some(0),
+        };
+        let period = self.tsc.span(SHORTEST.into(), CLOCK_HZ).0;
+        late.is_some_and(|late| late <= period) || self.slowed() || other.slowed()
     }
     fn lines(&self) -> u64 {
         u64::from(self.high) | u64::from(self.rose) << 1
