@@ -1,8 +1,5 @@
 //! A bench that drives whole exits.
 
-use std::collections::VecDeque;
-use std::vec::Vec;
-
 use bulkhead_config::Action;
 
 use super::*;
@@ -11,39 +8,17 @@ use crate::cpu::testing::FakeCpu;
 use crate::layout::RamSize;
 use crate::memory::TestMemory;
 use crate::outcome::Policy;
+use crate::outside::testing::FakeOutside;
 use crate::time::TscFrequency;
 use crate::types::Gpa;
 use crate::vm::{Arrival, Setup};
-
-/// A console that takes everything.
-#[derive(Default)]
-pub struct Console {
-    pub written: Vec<u8>,
-    pub debug: Vec<u8>,
-    pub typed: VecDeque<u8>,
-}
-
-impl Outside for Console {
-    fn console_write(&mut self, byte: u8) -> bool {
-        self.written.push(byte);
-        true
-    }
-
-    fn console_read(&mut self) -> Option<u8> {
-        self.typed.pop_front()
-    }
-
-    fn debug_write(&mut self, byte: u8) {
-        self.debug.push(byte);
-    }
-}
 
 /// A machine with its CPU, RAM and console.
 pub struct Bench {
     pub vm: Vm,
     pub cpu: FakeCpu,
     pub memory: TestMemory,
-    pub console: Console,
+    pub console: FakeOutside,
 }
 
 /// Its RAM.
@@ -71,7 +46,7 @@ impl Bench {
             statistics: statistics::Recorder::host(),
         };
         let vm = Vm::new(setup, Ticks(0));
-        Bench { vm, cpu, memory: TestMemory::new(RAM), console: Console::default() }
+        Bench { vm, cpu, memory: TestMemory::new(RAM), console: FakeOutside::new() }
     }
 
     pub fn protected_mode() -> Self {
