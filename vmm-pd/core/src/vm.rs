@@ -388,6 +388,8 @@ impl Vm {
     pub(crate) fn go_on_from(&mut self, cpu: &mut impl Cpu, boundary: &mut Boundary) -> Outcome {
         if self.devices.interrupts.init_pending() {
             self.devices.interrupts.take_init();
+            // It stopped the local APIC's timer.
+            self.devices.touched(Timed::Interrupts);
             return self.restart_or_stop(RestartReason::Init);
         }
         match self.events.choose(cpu, boundary, &mut self.devices.interrupts) {

@@ -4,7 +4,10 @@ mod rules;
 
 use arbitrary::{Arbitrary, Unstructured};
 use vmm_core::{
-    devices::pic::Register,
+    devices::{
+        lapic::{CoreCrystal, FASTEST_PERIODIC_HZ},
+        pic::Register,
+    },
     interrupts::{Interrupts, Source, state::InterruptsState},
     time::TscFrequency,
     types::{Gsi, Msr, Ticks, Width},
@@ -79,6 +82,17 @@ impl Timed for Device {
     fn advance(&mut self, now: Ticks) {
         self.interrupts.advance(now);
     }
+    fn agrees(&self, other: &Self) -> bool {
+        self.deadline() == other.deadline() || self.slowed().is_some()
+    }
+    fn lasting(&self, now: Ticks) -> InterruptsState {
+        let mut state = self.interrupts.save(now);
+        if let Some(period) = self.slowed() {
+            state.lapic.timer.elapsed %= period;
+            state.lapic.timer.due_in = None;
+        }
+        state
+    }
     fn lines(&self) -> u64 {
         let i = &self.interrupts;
         let next = match i.next_interrupt() {
@@ -90,6 +104,24 @@ impl Timed for Device {
             | u64::from(i.init_pending()) << 17
             | u64::from(i.has_pending()) << 18
             | u64::from(i.nmi_possible()) << 19
+    }
+}
+
+impl Device {
+    /// The period of a local APIC's timer that runs too fast for a guest: it is
+    /// slowed down from when it was looked at, and only its phase lasts.
+    fn slowed(&self) -> Option<u64> {
+        const PERIODIC: u32 = 1 << 17;
+        const MODE: u32 = 3 << 17;
+        let apic = self.interrupts.save(Ticks(0)).lapic;
+        // Divide configuration: 0 is by 2, and so on to 7, by 1 (Intel SDM vol. 3A,
+        // figure 11-10).
+        let code = apic.timer.divide & 3 | (apic.timer.divide & 8) >> 1;
+        let divisor = 1 << ((code + 1) & 7);
+        let crystal = u64::from(CoreCrystal::of(self.tsc).numerator);
+        let period = u64::from(apic.timer.initial) * divisor * crystal;
+        let is_fast = (1..self.tsc.hz() / FASTEST_PERIODIC_HZ).contains(&period);
+        (apic.lvt[0] & MODE == PERIODIC && is_fast).then_some(period)
     }
 }
 
