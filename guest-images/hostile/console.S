@@ -9,13 +9,7 @@
 
 #define BYTES 40000
 
-    .code32
-main:
-    ENTER64(long)
-
-    .code64
-long:
-    call catch_all
+    ATTACK
     /* Each value, alone. */
     xorl %ebx, %ebx
 1:  movb %bl, %al

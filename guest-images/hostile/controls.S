@@ -9,13 +9,7 @@
 
 #define RANDOM 3000
 
-    .code32
-main:
-    ENTER64(long)
-
-    .code64
-long:
-    call catch_all
+    ATTACK
     /* Tables for the supervisor alone. */
     movl $pml4, %edi
     movl $6 * 512, %ecx

@@ -8,13 +8,7 @@
 
 #define BYTES 200000
 
-    .code32
-main:
-    ENTER64(long)
-
-    .code64
-long:
-    call catch_all
+    ATTACK
     movl $BYTES, %r12d
     movw $0xe9, %dx
 1:  call random

@@ -12,13 +12,7 @@
 #define ROUNDS 60000
 #define APIC_ROUNDS 20000
 
-    .code32
-main:
-    ENTER64(long)
-
-    .code64
-long:
-    call catch_all
+    ATTACK
     movl $ROUNDS, %r12d
 1:  movl $registers, %esi
     call pick

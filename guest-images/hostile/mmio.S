@@ -10,13 +10,7 @@
 
 #define TIMES 400
 
-    .code32
-main:
-    ENTER64(long)
-
-    .code64
-long:
-    call catch_all
+    ATTACK
     call open_window
     movl $pages, %ebp
 each_page:

@@ -14,13 +14,7 @@
 #define ICR 0x830
 #define INITIAL_COUNT 0x838
 
-    .code32
-main:
-    ENTER64(long)
-
-    .code64
-long:
-    call catch_all
+    ATTACK
     movl $2, %r15d
 round:
     movl $ranges, %ebp

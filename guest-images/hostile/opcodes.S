@@ -7,13 +7,7 @@
 #include "common.inc"
 #include "attack.inc"
 
-    .code32
-main:
-    ENTER64(long)
-
-    .code64
-long:
-    call catch_all
+    ATTACK
     call open_window
     movl $operands, %ebp
 each_operand:

@@ -9,13 +9,7 @@
 
 #define STRINGS 3000
 
-    .code32
-main:
-    ENTER64(long)
-
-    .code64
-long:
-    call catch_all
+    ATTACK
     call open_window
     xorl %r12d, %r12d
 each_port:

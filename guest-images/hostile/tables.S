@@ -11,13 +11,7 @@
 
 #define ROUNDS 30000
 
-    .code32
-main:
-    ENTER64(long)
-
-    .code64
-long:
-    call catch_all
+    ATTACK
     movl $window_pdpt + 7, %eax
     movl %eax, pml4 + 8(%rip)
     /* No-execute may be set or reserved. */
