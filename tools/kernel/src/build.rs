@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::FileContext;
 use crate::interface::numbers;
+use crate::interface::tables::Kernel as Headers;
 use crate::omission::Omission;
 use crate::patches::Series;
 use crate::program::Program;
@@ -238,7 +239,8 @@ fn compile(stage: &Stage, kernel: &Kernel, numbers: Option<&Path>) -> Result<(),
         let c = scope.spawn(|| compiler.c(&source, &all));
         let rest = assemble(stage).and_then(|objects| {
             if let Some(workspace) = numbers {
-                let generated = numbers::generate(stage.interface(), compiler, scratch)?;
+                let generated =
+                    numbers::generate(stage.interface(), Headers::Embedded, compiler, scratch)?;
                 check_numbers(workspace, &generated)?;
             }
             Ok(objects)

@@ -40,6 +40,41 @@ const C_FLAGS: [&str; 17] = [
     "-mcmodel=kernel",
 ];
 
+/// Compiles C to assembly with the debug calls' names defined: they have the
+/// same numbers in every configuration.
+pub(crate) trait Probe {
+    /// # Returns
+    /// The assembly.
+    fn probe(&self, source: &Path) -> Result<String, KernelError>;
+}
+
+/// What both kernels' probes are compiled with, last.
+fn probe(gcc: Program, source: &Path) -> Result<String, KernelError> {
+    let assembly = gcc
+        .args(["-DCONFIG_DEBUG_BUILD=1", "-DCONFIG_PRINTING=1", "-w", "-S", "-o", "-"])
+        .arg(source)
+        .run("reading the interface's numbers")?;
+    Ok(String::from_utf8_lossy(&assembly).into_owned())
+}
+
+/// The C compiler, set up for the headers of a SDK.
+pub(crate) struct SdkCompiler<'a> {
+    /// The SDK's folder.
+    pub include: &'a Path,
+}
+
+impl Probe for SdkCompiler<'_> {
+    fn probe(&self, source: &Path) -> Result<String, KernelError> {
+        let gcc = Program::gcc()
+            .args(["-m64", "-std=gnu11", "-O2", "-ffreestanding", "-nostdinc", "-fno-pic"])
+            // Assertions would keep values from being constant.
+            .arg("-DNDEBUG")
+            .arg("-I")
+            .arg(self.include);
+        probe(gcc, source)
+    }
+}
+
 /// The C tools, set up for one source tree and one configuration.
 pub(crate) struct Compiler {
     root: PathBuf,
@@ -94,19 +129,6 @@ impl Compiler {
             .run(&format!("preprocessing {file}"))
     }
 
-    /// Compiles C to assembly with the debug calls' names defined.
-    pub fn probe(&self, source: &Path) -> Result<String, KernelError> {
-        let assembly = self
-            .gcc()
-            .args(C_FLAGS)
-            .arg("-mno-red-zone")
-            .args(self.preprocessing())
-            .args(["-DCONFIG_DEBUG_BUILD=1", "-DCONFIG_PRINTING=1", "-w", "-S", "-o", "-"])
-            .arg(source)
-            .run("reading the interface's numbers")?;
-        Ok(String::from_utf8_lossy(&assembly).into_owned())
-    }
-
     /// Compiles the kernel's C.
     pub fn c(&self, source: &Path, object: &Path) -> Result<(), KernelError> {
         self.gcc()
@@ -150,5 +172,12 @@ impl Compiler {
             .args(objects)
             .run("linking the kernel")
             .map(drop)
+    }
+}
+
+impl Probe for Compiler {
+    fn probe(&self, source: &Path) -> Result<String, KernelError> {
+        let gcc = self.gcc().args(C_FLAGS).arg("-mno-red-zone").args(self.preprocessing());
+        probe(gcc, source)
     }
 }

@@ -111,6 +111,19 @@ pub enum KernelError {
         why: String,
     },
 
+    /// A file of a Microkit SDK is missing, or not as this program knows it.
+    #[error("the Microkit SDK's {}: {why}", .path.display())]
+    #[diagnostic(help(
+        "Bulkhead needs the board `x86_64_generic_vtx` of a Microkit SDK 2.3: is this one, unpacked \
+         whole and unchanged?"
+    ))]
+    Sdk {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+
     /// A patch file is malformed, or does not fit the source.
     #[error("{}:{line}: {why}", .patch.display())]
     #[diagnostic(help(

@@ -5,10 +5,11 @@
 //! kernel, `patches` applies the series in `patches/`, `interface` makes the
 //! numbers of the kernel's calls, for C and for Rust, `configuration` holds the
 //! kernel's options, `build` puts it together and keeps the result. `omission`
-//! leaves a patch out, for tests that must fail without it.
+//! leaves a patch out, for tests that must fail without it. `sdk` makes the
+//! numbers of the production kernel, which comes with the Microkit SDK.
 //!
-//! Not here: the production kernel, which comes with the Microkit SDK; what is
-//! booted together with the kernel (`bulkhead-image`).
+//! Not here: the rest of that SDK; what is booted together with the kernel
+//! (`bulkhead-image`).
 //!
 //! What surprises: the crate is never compiled. Cargo downloads and verifies
 //! it, because cargo is there anyway and can; only its files are used.
@@ -23,6 +24,7 @@ mod interface;
 mod omission;
 mod patches;
 mod program;
+mod sdk;
 mod source;
 mod stage;
 
@@ -37,7 +39,11 @@ pub use error::KernelError;
 use interface::numbers;
 /// Where the committed numbers are, from the root of the project.
 pub use interface::numbers::FILE as NUMBERS_FILE;
+/// The same for a SDK's kernel, version 16.
+pub use interface::numbers::SDK_FILE as SDK_NUMBERS_FILE;
+use interface::tables::Kernel as Headers;
 use patches::Series;
+pub use sdk::sdk_numbers;
 use source::Source;
 use stage::Stage;
 
@@ -50,7 +56,7 @@ pub fn numbers(workspace: &Path, progress: &dyn Progress) -> Result<String, Kern
     let series = Series::read(workspace)?;
     let dir = tempfile::tempdir().context("cannot create a folder in", &std::env::temp_dir())?;
     let stage = Stage::prepare(&source, &series, None, Configuration::Debug, dir.path())?;
-    numbers::generate(stage.interface(), stage.compiler(), stage.scratch())
+    numbers::generate(stage.interface(), Headers::Embedded, stage.compiler(), stage.scratch())
 }
 
 /// The names of the patches, in order, and of everything that can be left out

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::compile::Compiler;
 use crate::error::FileContext;
-use crate::interface::calls::Interface;
+use crate::interface::calls::{Interface, Layout};
 use crate::interface::headers;
 use crate::omission::Omission;
 use crate::patches::Series;
@@ -46,7 +46,7 @@ impl Stage {
         std::fs::create_dir_all(&generated).context("cannot create", &generated)?;
         let autoconf = generated.join("autoconf.h");
         std::fs::write(&autoconf, configuration.autoconf()).context("cannot write", &autoconf)?;
-        let interface = Interface::read(&tree)?;
+        let interface = Interface::read(&tree, &Layout::SOURCE)?;
         headers::write(&interface, &generated)?;
 
         let scratch = dir.join("scratch");

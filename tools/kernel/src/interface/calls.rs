@@ -36,19 +36,45 @@ pub(crate) struct Interface {
     pub registers: Vec<String>,
 }
 
-const SYSCALLS: &str = "include/api/syscall.xml";
-const GENERIC: &str = "libsel4/include/interfaces/sel4.xml";
-const SEL4_ARCH: &str = "libsel4/sel4_arch_include/x86_64/interfaces/sel4arch.xml";
-const ARCH: &str = "libsel4/arch_include/x86/interfaces/sel4arch.xml";
+/// Where the four files are, and which section has the system calls that the
+/// kernel dispatches by a range check.
+pub(crate) struct Layout {
+    syscalls: &'static str,
+    generic: &'static str,
+    sel4_arch: &'static str,
+    arch: &'static str,
+    api: &'static str,
+}
+
+impl Layout {
+    /// The source tree of the embedded kernel.
+    pub const SOURCE: Self = Self {
+        syscalls: "include/api/syscall.xml",
+        generic: "libsel4/include/interfaces/sel4.xml",
+        sel4_arch: "libsel4/sel4_arch_include/x86_64/interfaces/sel4arch.xml",
+        arch: "libsel4/arch_include/x86/interfaces/sel4arch.xml",
+        api: "api",
+    };
+
+    /// The folder `include` of a SDK, whose kernel has the MCS calls.
+    pub const SDK: Self = Self {
+        syscalls: "api/syscall.xml",
+        generic: "interfaces/object-api.xml",
+        sel4_arch: "interfaces/object-api-sel4-arch.xml",
+        arch: "interfaces/object-api-arch.xml",
+        api: "api-mcs",
+    };
+}
 
 impl Interface {
-    /// Reads the four files out of the kernel's source tree.
-    pub fn read(tree: &Path) -> Result<Self, KernelError> {
+    /// Reads the four files under `tree`.
+    pub fn read(tree: &Path, layout: &Layout) -> Result<Self, KernelError> {
         let [syscalls, generic, sel4_arch, arch] =
-            [SYSCALLS, GENERIC, SEL4_ARCH, ARCH].map(|file| XmlFile::read(tree.join(file)));
+            [layout.syscalls, layout.generic, layout.sel4_arch, layout.arch]
+                .map(|file| XmlFile::read(tree.join(file)));
         let (syscalls, generic, sel4_arch, arch) = (syscalls?, generic?, sel4_arch?, arch?);
         Ok(Self {
-            api: syscalls.syscalls("api")?,
+            api: syscalls.syscalls(layout.api)?,
             others: syscalls.syscalls("debug")?,
             generic: generic.methods()?,
             registers: sel4_arch.members("seL4_UserContext")?,
@@ -82,7 +108,7 @@ impl XmlFile {
     /// Parses, and hands the result to `read` together with a way to make errors.
     fn with<T>(
         &self,
-        read: impl FnOnce(&Document, &dyn Fn(&Node, &str) -> KernelError) -> Result<T, KernelError>,
+        read: impl FnOnce(&Document, At) -> Result<T, KernelError>,
     ) -> Result<T, KernelError> {
         let interface = |why: String| KernelError::Interface { path: self.path.clone(), why };
         let document = Document::parse(&self.text).map_err(|e| interface(e.to_string()))?;
@@ -92,11 +118,11 @@ impl XmlFile {
         })
     }
 
-    /// `<method id="..." condition="...">` wherever they stand.
+    /// `<method id="...">` wherever they stand, with their conditions.
     fn methods(&self) -> Result<Vec<Call>, KernelError> {
         self.with(|document, error| {
             let methods: Vec<Call> = elements(document.root(), "method")
-                .map(|node| call(&node, "id", node.attribute("condition"), error))
+                .map(|node| call(&node, "id", condition(&node, error)?, error))
                 .collect::<Result<_, _>>()?;
             if methods.is_empty() {
                 return Err(error(&document.root_element(), "no <method> in it"));
@@ -105,16 +131,19 @@ impl XmlFile {
         })
     }
 
-    /// `<syscall name="...">` in the `<config condition="...">` groups of one section.
+    /// `<syscall name="...">` in the `<config>` groups of one section, whose
+    /// conditions they share.
     fn syscalls(&self, section: &str) -> Result<Vec<Call>, KernelError> {
         self.with(|document, error| {
             let section = elements(document.root(), section)
                 .next()
                 .ok_or_else(|| error(&document.root_element(), &format!("no <{section}> in it")))?;
             let mut calls = Vec::new();
+            // A condition has elements of the same name, but no calls in them.
             for config in elements(section, "config") {
-                for node in elements(config, "syscall") {
-                    calls.push(call(&node, "name", config.attribute("condition"), error)?);
+                let condition = condition(&config, error)?;
+                for node in config.children().filter(|node| node.has_tag_name("syscall")) {
+                    calls.push(call(&node, "name", condition.clone(), error)?);
                 }
             }
             Ok(calls)
@@ -143,22 +172,75 @@ fn elements<'a, 'input: 'a>(
     under.descendants().filter(move |node| node.has_tag_name(tag))
 }
 
+/// What makes an error that points at a node.
+type At<'a> = &'a dyn Fn(&Node, &str) -> KernelError;
+
 fn call(
     node: &Node,
     attribute: &str,
-    condition: Option<&str>,
-    error: &dyn Fn(&Node, &str) -> KernelError,
+    condition: Option<String>,
+    error: At,
 ) -> Result<Call, KernelError> {
+    Ok(Call { name: c_name(node, attribute, error)?.to_owned(), condition })
+}
+
+/// An attribute that must be an identifier of C.
+fn c_name<'a>(node: &Node<'a, '_>, attribute: &str, error: At) -> Result<&'a str, KernelError> {
     let name = node
         .attribute(attribute)
         .ok_or_else(|| error(node, &format!("the attribute `{attribute}` is missing")))?;
-    if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') || name.is_empty() {
+    if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        || !name.starts_with(|c: char| c.is_ascii_alphabetic())
+    {
         return Err(error(node, &format!("`{name}` is no name in C")));
     }
-    if condition.is_some_and(|c| c.contains('\n')) {
-        return Err(error(node, "a condition must stand on one line"));
+    Ok(name)
+}
+
+/// The condition of a method or a group: an attribute in the older form of the
+/// files, the first child in the newer one.
+fn condition(node: &Node, error: At) -> Result<Option<String>, KernelError> {
+    if let Some(text) = node.attribute("condition") {
+        if text.contains('\n') {
+            return Err(error(node, "a condition must stand on one line"));
+        }
+        return Ok(Some(text.to_owned()));
     }
-    Ok(Call { name: name.to_owned(), condition: condition.map(str::to_owned) })
+    let Some(condition) = node.children().find(|child| child.has_tag_name("condition")) else {
+        return Ok(None);
+    };
+    let terms = terms(&condition, NESTING, error)?;
+    match terms.as_slice() {
+        [term] => Ok(Some(term.clone())),
+        _ => Err(error(&condition, "a condition must have one element")),
+    }
+}
+
+/// How deep a condition may nest; the kernel's own nest twice.
+const NESTING: usize = 8;
+
+/// The elements of a condition as expressions of the preprocessor.
+fn terms(of: &Node, depth: usize, error: At) -> Result<Vec<String>, KernelError> {
+    let Some(depth) = depth.checked_sub(1) else {
+        return Err(error(of, "a condition nested too deep"));
+    };
+    let term = |node: Node| {
+        let joined = |operator: &str| {
+            let terms = terms(&node, depth, error)?;
+            if terms.is_empty() {
+                return Err(error(&node, "nothing to combine in it"));
+            }
+            Ok(format!("({})", terms.join(operator)))
+        };
+        match node.tag_name().name() {
+            "config" => Ok(format!("defined({})", c_name(&node, "var", error)?)),
+            "not" => Ok(format!("!{}", joined(" && ")?)),
+            "and" => joined(" && "),
+            "or" => joined(" || "),
+            other => Err(error(&node, &format!("<{other}> is not known in a condition"))),
+        }
+    };
+    of.children().filter(Node::is_element).map(term).collect()
 }
 
 #[cfg(test)]
@@ -193,6 +275,43 @@ mod tests {
             file.syscalls("debug").unwrap(),
             [call("A", Some("defined X")), call("B", Some("defined X"))]
         );
+    }
+
+    #[test]
+    fn a_condition_of_elements_becomes_one_of_the_preprocessor() {
+        let condition = |inside: &str| {
+            let text =
+                format!("<api><method id='A'><condition>{inside}</condition></method></api>");
+            xml(&text).methods().map(|methods| methods[0].condition.clone().unwrap())
+        };
+        assert_eq!(condition("<config var='X'/>").unwrap(), "defined(X)");
+        assert_eq!(
+            condition("<and><not><config var='X'/></not><config var='Y'/></and>").unwrap(),
+            "(!(defined(X)) && defined(Y))"
+        );
+        assert_eq!(
+            condition("<or><config var='X'/><config var='Y'/></or>").unwrap(),
+            "(defined(X) || defined(Y))"
+        );
+        for (wrong, why) in [
+            ("", "one element"),
+            ("<config var='X'/><config var='Y'/>", "one element"),
+            ("<config var='X) || (1'/>", "no name in C"),
+            ("<nor/>", "<nor> is not known"),
+            ("<and/>", "nothing to combine"),
+        ] {
+            let error = condition(wrong).unwrap_err().to_string();
+            assert!(error.contains(why), "{wrong}: {error}");
+        }
+        let deep = "<not>".repeat(100) + "<config var='X'/>" + &"</not>".repeat(100);
+        assert!(condition(&deep).unwrap_err().to_string().contains("too deep"));
+    }
+
+    #[test]
+    fn syscalls_take_a_condition_of_elements_too() {
+        let file = xml("<s><debug><config><condition><config var='X'/></condition>\
+             <syscall name='A'/></config></debug></s>");
+        assert_eq!(file.syscalls("debug").unwrap(), [call("A", Some("defined(X)"))]);
     }
 
     #[test]
