@@ -9,7 +9,7 @@
 use core::fmt;
 
 use heapless::Vec;
-use sel4::abi::current::{IPC_BUFFER, STACK_TOP};
+use sel4::abi::{IPC_BUFFER, STACK_TOP};
 use system_spec::{PAGE_SIZE, PdIndex, RegionIndex, Spec};
 
 /// Address ranges of one protection domain or guest, at most.

@@ -2,7 +2,7 @@
 
 use sel4::{
     Word,
-    abi::current::{IPC_BUFFER, STACK_TOP},
+    abi::{IPC_BUFFER, STACK_TOP},
     cap::{CNode, MemoryType, ObjectType, Rights, Tcb, Vcpu},
 };
 use sel4_root_task::{GuestSpace, Objects, PdSpace};

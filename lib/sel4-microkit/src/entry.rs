@@ -5,7 +5,7 @@ use core::arch::global_asm;
 use core::{fmt::Write, panic::PanicInfo};
 
 use crate::{Handler, Word};
-use sel4::abi::current::IPC_BUFFER;
+use sel4::abi::IPC_BUFFER;
 
 // The initial task sets rsp to the top of the stack that the system
 // description sizes; below it lies an unmapped guard page. A return address of

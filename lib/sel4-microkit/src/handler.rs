@@ -4,11 +4,12 @@ use core::fmt;
 
 use sel4::{
     Badge, MessageInfo,
+    abi::current::PASSIVE_SIGNAL,
     cap::{Endpoint, IrqHandler},
 };
 
 use crate::{
-    Channel, ChannelSet, Child,
+    Channel, ChannelSet, Child, DeferredAction,
     channel::{INPUT, IRQ_BASE, REPLY},
     symbols,
 };
@@ -52,21 +53,37 @@ pub trait Handler {
         panic!("unexpected fault of {child:?}: {message:?}")
     }
 
+    /// What is left to be done when the domain waits again: asked once before each
+    /// wait. seL4 16 sends and waits in one kernel call, which is what this is for.
+    fn take_deferred_action(&mut self) -> Option<DeferredAction> {
+        None
+    }
+
     /// The loop. A domain with a virtual machine replaces it by one that
-    /// enters the guest ([`crate::vcpu`]).
+    /// enters the guest ([`crate::vcpu`]): no kernel call both sends and enters,
+    /// so nothing is to be deferred there.
     ///
     /// # Errors
     /// What a reaction returned.
     fn run(&mut self) -> Result<Never, Self::Error> {
         acknowledge_all_irqs();
-        if symbols::passive() {
-            sel4::abi::current::become_passive();
-        }
         let mut reply: Option<MessageInfo> = None;
+        // The monitor takes a passive domain's time only while it waits.
+        let mut passive = passive_signal();
         loop {
-            let event = match reply.take() {
-                Some(message) => reply_recv(message),
-                None => recv(),
+            // At most one goes with the wait; what else there is goes before it.
+            let actions = [self.take_deferred_action(), passive.take()];
+            let event = match (reply.take(), actions) {
+                (Some(message), actions) => {
+                    actions.into_iter().flatten().for_each(DeferredAction::execute);
+                    reply_recv(message)
+                }
+                (None, [Some(first), Some(signal)]) => {
+                    first.execute();
+                    send_recv(signal)
+                }
+                (None, [Some(action), None] | [None, Some(action)]) => send_recv(action),
+                (None, [None, None]) => recv(),
             };
             match event {
                 Event::Notified(channels) => self.notified(channels)?,
@@ -97,6 +114,16 @@ pub enum Event {
 /// Waits for the next event.
 pub fn recv() -> Event {
     event(Endpoint::from_address(INPUT).recv(REPLY))
+}
+
+/// What a passive domain does as it first waits, on a kernel that knows any.
+fn passive_signal() -> Option<DeferredAction> {
+    let target = PASSIVE_SIGNAL.filter(|_| symbols::passive())?;
+    Some(DeferredAction { target, info: MessageInfo::new(0, 0) })
+}
+
+fn send_recv(action: DeferredAction) -> Event {
+    event(Endpoint::from_address(INPUT).send_recv(action.target, action.info, REPLY))
 }
 
 fn reply_recv(message: MessageInfo) -> Event {

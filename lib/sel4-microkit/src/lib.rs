@@ -12,7 +12,7 @@
 //! ```
 //!
 //! What this adds: I/O ports, and [`vcpu`] for a domain that has a virtual
-//! machine. What it leaves out: heap, threads, deferred actions. The surprising
+//! machine. What it leaves out: heap, threads. The surprising
 //! fact: a panic does not unwind or exit; it executes an undefined instruction
 //! with the message in registers, and whoever handles the domain's faults (the
 //! initial task, or a parent) names it.
@@ -30,7 +30,7 @@ mod io_port;
 mod symbols;
 pub mod vcpu;
 
-pub use channel::{Channel, ChannelSet, Child};
+pub use channel::{Channel, ChannelSet, Child, DeferredAction};
 pub use core::convert::Infallible;
 pub use handler::{Event, Handler, Never, acknowledge_all_irqs, recv};
 pub use io_port::IoPort;

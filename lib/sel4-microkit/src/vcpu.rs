@@ -1,8 +1,15 @@
 //! A domain's virtual CPU. The domain's own thread runs the guest: [`enter`]
 //! returns when the guest exits or a notification arrives.
 
-pub use sel4::abi::current::{CR2_REGISTER, EntryRegisters, VmEntry};
-use sel4::{Badge, abi::current as abi};
+pub use sel4::abi::{
+    EntryRegisters, VmEntry,
+    current::{entry_calls, vcpu::*},
+};
+use sel4::{
+    Badge,
+    abi::{VmReturn, current as abi},
+    cap::Vcpu,
+};
 
 use crate::{ChannelSet, channel::VCPU_BASE};
 
@@ -17,16 +24,16 @@ pub enum Return {
 }
 
 /// The virtual CPU with this number in the system description.
-pub const fn vcpu(id: u64) -> sel4::cap::Vcpu {
-    sel4::cap::Vcpu::from_address(VCPU_BASE + id)
+pub const fn vcpu(id: u64) -> Vcpu {
+    Vcpu::from_address(VCPU_BASE + id)
 }
 
-/// Runs the guest.
+/// Runs the guest of `vcpu`, this domain's own.
 #[inline(always)]
-pub fn enter(entry: &mut VmEntry, registers: EntryRegisters) -> Return {
-    match abi::vm_enter(entry, registers) {
-        abi::VmReturn::Exit(reason) => Return::Exit(reason as u32),
-        abi::VmReturn::Notification(badge) => match Badge::parse(badge) {
+pub fn enter(vcpu: Vcpu, entry: &mut VmEntry, registers: EntryRegisters) -> Return {
+    match abi::vm_enter(vcpu, entry, registers) {
+        VmReturn::Exit(reason) => Return::Exit(reason as u32),
+        VmReturn::Notification(badge) => match Badge::parse(badge) {
             Badge::Notification(channels) => Return::Notified(ChannelSet::from_bits(channels)),
             // Badge 0: the VCPU was taken from this thread.
             Badge::Call(_) | Badge::Fault(_) => Return::Notified(ChannelSet::default()),

@@ -4,11 +4,11 @@
 //! invocation, one kernel call. Nothing here allocates, keeps state besides the
 //! IPC buffer's address, or knows about protection domains.
 //!
-//! Two kernels are meant to sit below: seL4 5.0.0 (the `bochs` board) and
-//! seL4 16 with MCS (the Microkit SDK's). All that differs between them is in
-//! one module of [`abi`] each: the system-call convention, the numbers, the
-//! layout of badges. The surprising fact: on seL4 5.0.0 the kernel destroys
-//! `rsp` on every system call.
+//! Two kernels sit below: seL4 5.0.0 (the `bochs` board) and seL4 16 with MCS (the
+//! Microkit SDK's). All that differs between them is in one module of [`abi`]
+//! each: the system-call convention, the numbers, the layout of badges, what is
+//! switched between guests. `--cfg sel4_mcs` selects the second. The surprising
+//! fact: both kernels destroy `rsp` on every system call.
 //!
 //! Code that calls here runs with the authority of its own capability space
 //! and nothing else, so every method is safe in Rust's sense unless it can

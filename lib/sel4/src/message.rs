@@ -2,14 +2,14 @@
 
 use crate::{
     Word,
-    abi::current::{self as abi, badge},
+    abi::current::{badge, numbers::message as layout},
 };
 
 /// Label, number of capabilities and number of words of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MessageInfo {
     /// Meaning: an invocation's label, an error, a fault's kind, or what two
-    /// protection domains agree on. 20 bits on seL4 5.0.0.
+    /// protection domains agree on. 20 bits on seL4 5.0.0, 52 on 16.
     pub label: Word,
     /// Capabilities sent along, at most 3.
     pub extra_caps: u8,
@@ -25,13 +25,24 @@ impl MessageInfo {
 
     /// As the kernel takes it.
     pub const fn pack(self) -> Word {
-        abi::pack(self)
+        self.label << layout::LABEL_SHIFT
+            | (self.extra_caps as Word) << layout::EXTRA_CAPS_SHIFT
+            | (self.length as Word) << layout::LENGTH_SHIFT
     }
 
     /// From what the kernel gave.
     pub const fn unpack(word: Word) -> Self {
-        abi::unpack(word)
+        MessageInfo {
+            label: part(word, layout::LABEL_SHIFT, layout::LABEL_BITS),
+            extra_caps: part(word, layout::EXTRA_CAPS_SHIFT, layout::EXTRA_CAPS_BITS) as u8,
+            length: part(word, layout::LENGTH_SHIFT, layout::LENGTH_BITS) as u8,
+        }
     }
+}
+
+/// `bits` bits of a word from bit `shift`.
+const fn part(word: Word, shift: usize, bits: usize) -> Word {
+    word >> shift & ((1 << bits) - 1)
 }
 
 /// Who sent what a protection domain received.
@@ -48,22 +59,12 @@ pub enum Badge {
 impl Badge {
     /// Tells them apart.
     pub const fn parse(word: Word) -> Badge {
-        if word & badge::NOTIFICATION != 0 {
-            Badge::Notification(word & badge::CHANNELS)
-        } else if word & badge::FAULT != 0 {
-            Badge::Fault((word & badge::ID) as u16)
-        } else {
-            Badge::Call((word & badge::ID) as u16)
-        }
+        badge::parse(word)
     }
 
     /// As the initial task mints it.
     pub const fn pack(self) -> Word {
-        match self {
-            Badge::Notification(channels) => badge::NOTIFICATION | channels & badge::CHANNELS,
-            Badge::Call(id) => badge::CALL | id as Word,
-            Badge::Fault(id) => badge::FAULT | id as Word,
-        }
+        badge::pack(self)
     }
 }
 

@@ -16,8 +16,8 @@
 //!   offer. All of them are zero in the shadow, so an exit means that the guest
 //!   sets one: #GP, as where the bit is reserved. (That VMXE and CR0.NE are in
 //!   truth set is the kernel's doing.)
-//! - **CR8** exits (the kernel sees to it, because it does not switch the
-//!   register) and is the local APIC's task priority.
+//! - **CR8** exits, because no kernel switches the register, and is the local
+//!   APIC's task priority.
 //! - **XCR0** is not switched, so XSAVE is not offered: XSETBV is #UD, as with
 //!   CR4.OSXSAVE clear.
 //! - **EFER** exits by the MSR bitmap; see [`write_efer`].
@@ -73,9 +73,17 @@ pub const EXITING_EXCEPTIONS: u32 = 1 << 1 | 1 << 17 | 1 << 18;
 
 /// Primary processor controls that dispatch relies on (Intel SDM vol. 3C, table
 /// 25-6), besides those that the kernel sets itself: HLT, MWAIT, RDPMC, MONITOR
-/// exiting. INVLPG, RDTSC, MOV-DR and PAUSE exiting stay off. The windows and
-/// the secondary controls' switch are the back end's.
-pub const PRIMARY_CONTROLS: u32 = 1 << 7 | 1 << 10 | 1 << 11 | 1 << 29;
+/// exiting, CR8-load and CR8-store exiting. INVLPG, RDTSC and PAUSE exiting stay
+/// off. The windows and the secondary controls' switch are the back end's.
+pub const PRIMARY_CONTROLS: u32 = 1 << 7 | 1 << 10 | 1 << 11 | 1 << 19 | 1 << 20 | 1 << 29;
+
+/// MOV-DR exiting: for a guest whose debug registers are
+/// [`DebugRegisters`](crate::debug_registers::DebugRegisters).
+pub const MOV_DR_EXITING: u32 = 1 << 23;
+
+/// Entry controls besides the mode: debug controls, IA32_PAT and IA32_EFER are
+/// loaded, so that a guest has its own. A kernel may force more.
+pub const ENTRY_CONTROLS: u32 = 1 << 2 | 1 << 14 | 1 << 15;
 
 /// Secondary controls that dispatch relies on (table 25-7): RDTSCP, WBINVD
 /// exiting, unrestricted guest, INVPCID. EPT and VPID are the kernel's.

@@ -18,7 +18,7 @@ use crate::devices::request::Request;
 use crate::emulate::{Completion, Machine, Refusal, Violation, retire};
 use crate::events::{BLOCKING_MOV_SS, BLOCKING_STI, Boundary, TripleFault};
 use crate::exit::{
-    ControlRegister, CrAccess, Direction, EptViolation, EventKind, Exit, ExitMessage,
+    ControlRegister, CrAccess, Direction, DrAccess, EptViolation, EventKind, Exit, ExitMessage,
     InterruptionInfo, IoAccess,
 };
 use crate::memory::GuestMemory;
@@ -78,7 +78,8 @@ pub fn handle(
     }
 }
 
-/// Does what delivery of #DB does besides setting DR6, which the kernel has done:
+/// Does what delivery of #DB does besides setting DR6, which the kernel or
+/// [`DebugRegisters`](crate::debug_registers::DebugRegisters) has done:
 /// DR7.GD and IA32_DEBUGCTL.BTF are cleared (Intel SDM vol. 3B, 18.2.4 and
 /// 18.4.3), and the shadow of STI or MOV SS is over. VM entry would refuse the
 /// trap flag in a shadow.
@@ -143,6 +144,7 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
             // after every exit.
             Exit::InterruptWindow | Exit::NmiWindow => Next::GoOn,
             Exit::ControlRegister(access) => self.control_register(access),
+            Exit::DebugRegister(access) => self.debug_register(access),
 
             Exit::ExceptionOrNmi => self.exception_or_nmi(),
             Exit::TripleFault => Next::End(self.vm.restart_or_stop(RestartReason::TripleFault)),
@@ -174,7 +176,6 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
             // kernel's mistake: going on could only hide it.
             Exit::Init
             | Exit::Sipi(_)
-            | Exit::DebugRegister(_)
             | Exit::MalformedIo(_)
             | Exit::EptMisconfiguration(_)
             | Exit::NotRequested(_)
@@ -318,6 +319,25 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
         }
     }
 
+    /// Only a guest whose debug registers are not the processor's is made to exit.
+    fn debug_register(&mut self, access: DrAccess) -> Next {
+        let Some(debug) = &mut self.vm.debug else {
+            return Unhandled::Exit(Exit::DebugRegister(access)).into();
+        };
+        match debug.access(self.cpu, access) {
+            Ok(()) => {
+                self.skip();
+                Next::GoOn
+            }
+            Err(exception) => {
+                if exception == Exception::Debug {
+                    debug_exception_delivered(self.cpu);
+                }
+                self.raise(exception)
+            }
+        }
+    }
+
     fn exception_or_nmi(&mut self) -> Next {
         let info = InterruptionInfo(low(self.cpu.state(StateField::ExitInterruptionInfo)));
         match (info.kind(), info.vector()) {
@@ -327,6 +347,9 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
                 Next::GoOn
             }
             (EventKind::HardwareException, Vector(1)) => {
+                if let Some(debug) = &mut self.vm.debug {
+                    debug.struck(self.message.qualification);
+                }
                 debug_exception_delivered(self.cpu);
                 self.reraise(info, Exception::Debug)
             }

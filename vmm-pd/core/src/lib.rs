@@ -16,6 +16,7 @@ pub mod boot;
 pub mod bus;
 pub mod control;
 pub mod cpu;
+pub mod debug_registers;
 pub mod decode;
 pub mod devices;
 pub mod dispatch;

@@ -22,6 +22,7 @@ use crate::bus::cpuid::{self, Cpuid};
 use crate::bus::msr::MsrState;
 use crate::bus::pci::Pci;
 use crate::cpu::{Cpu, Event};
+use crate::debug_registers::DebugRegisters;
 use crate::devices::acpi_pm::{AcpiPm, TimerWidth};
 use crate::devices::i8042::I8042;
 use crate::devices::pit::{Pit, SystemControlB};
@@ -233,6 +234,8 @@ pub struct Vm {
     pub events: Events,
     /// What happened so far; a restart does not forget it.
     pub statistics: Recorder,
+    /// The debug registers, where they are not the processor's.
+    pub(crate) debug: Option<DebugRegisters>,
     tsc: TscFrequency,
     policy: Policy,
     restarts: u32,
@@ -254,6 +257,7 @@ impl Vm {
             eoi: ParavirtualEoi::default(),
             events: Events::default(),
             statistics,
+            debug: (!switchable.debug_registers).then(DebugRegisters::default),
             tsc,
             policy,
             restarts: 0,
@@ -271,6 +275,7 @@ impl Vm {
         self.msrs = MsrState::new(self.cpuid.physical_bits());
         self.eoi = ParavirtualEoi::default();
         self.events = Events::default();
+        self.debug = self.debug.as_ref().map(|_| DebugRegisters::default());
         self.halted = None;
     }
 

@@ -4,10 +4,15 @@ use sel4::{
     IpcBuffer,
     vmx::{exit, field, pin, secondary},
 };
-use sel4_microkit::vcpu::{CR2_REGISTER, EntryRegisters};
+use sel4_microkit::vcpu::{
+    CR2_REGISTER, DEBUG_REGISTERS, EVENT_INSTRUCTION_LENGTH, EntryRegisters, TSC_AUX,
+};
 use vmm_core::{
     bus::cpuid::{Cpuid, Switchable},
-    control::{CR0_HOST_OWNED, CR0_PE, EXITING_EXCEPTIONS, PRIMARY_CONTROLS, SECONDARY_CONTROLS},
+    control::{
+        CR0_HOST_OWNED, CR0_PE, ENTRY_CONTROLS, EXITING_EXCEPTIONS, MOV_DR_EXITING,
+        PRIMARY_CONTROLS, SECONDARY_CONTROLS,
+    },
     cpu::{Cpu, Event, StateField},
     events::EntryWords,
 };
@@ -25,16 +30,20 @@ impl Vtx {
         let pins = self.require(field::PIN_BASED_CONTROLS, pin::PREEMPTION_TIMER, 0);
         // NMI-window exits exist only with virtual NMIs.
         self.virtual_nmis = pins & u64::from(pin::VIRTUAL_NMIS) != 0;
-        let granted = self.require(field::SECONDARY_CONTROLS, SECONDARY_CONTROLS, OPTIONAL);
+        let optional = if TSC_AUX { OPTIONAL } else { OPTIONAL & !secondary::RDTSCP };
+        let wanted = SECONDARY_CONTROLS & !OPTIONAL | optional;
+        let granted = self.require(field::SECONDARY_CONTROLS, wanted, OPTIONAL);
         self.switchable = Switchable {
             rdtscp: granted & u64::from(secondary::RDTSCP) != 0,
             invpcid: granted & u64::from(secondary::INVPCID) != 0,
+            debug_registers: DEBUG_REGISTERS,
         };
         self.require(field::EXIT_CONTROLS, exit::SAVE_PREEMPTION_TIMER, 0);
-        self.write(field::ENTRY_CONTROLS, 0);
+        self.write(field::ENTRY_CONTROLS, ENTRY_CONTROLS.into());
         self.write(field::EXCEPTION_BITMAP, EXITING_EXCEPTIONS.into());
         self.write(field::CR0_MASK, CR0_HOST_OWNED);
-        self.entry.primary_controls = PRIMARY_CONTROLS.into();
+        let debug = if DEBUG_REGISTERS { 0 } else { MOV_DR_EXITING };
+        self.entry.primary_controls = (PRIMARY_CONTROLS | debug).into();
     }
 
     /// Keeps the CR4 bits to the host whose features CPUID does not offer.
@@ -52,7 +61,7 @@ impl Vtx {
             Ok(_) => sel4::Error::RangeError,
             Err(error) => error,
         };
-        self.refused.get_or_insert(Refused { field, error });
+        self.refused.get_or_insert(Refused::Field { field, error });
         0
     }
 
@@ -67,6 +76,11 @@ impl Vtx {
             }
         };
         let words = EntryWords::of(event, protected);
+        if words.instruction_length.is_some() && !EVENT_INSTRUCTION_LENGTH {
+            // A software event whose delivery an exit interrupted. The guest stands
+            // at its instruction, and executes it again.
+            return;
+        }
         self.entry.interruption = words.info.into();
         if let Some(code) = words.error_code {
             self.write(field::ENTRY_EXCEPTION_ERROR_CODE, code.into());
@@ -75,8 +89,15 @@ impl Vtx {
             self.write(field::ENTRY_INSTRUCTION_LENGTH, length.into());
         }
         if let Some(cr2) = words.cr2 {
-            IpcBuffer::current().set_mr(CR2_REGISTER, cr2);
-            self.registers = EntryRegisters::FromMessageAndCr2;
+            match CR2_REGISTER {
+                Some(register) => {
+                    IpcBuffer::current().set_mr(register, cr2);
+                    self.registers = EntryRegisters::FromMessageAndCr2;
+                }
+                None => {
+                    self.refused.get_or_insert(Refused::PageFault(cr2));
+                }
+            }
         }
     }
 }

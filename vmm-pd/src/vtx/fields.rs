@@ -1,6 +1,7 @@
 //! Where the kernel and the VMCS keep what the core asks for.
 
 use sel4::{abi::current::numbers::vmenter as numbers, vmx::field};
+use sel4_microkit::vcpu::{KERNEL_GS_BASE, TSC_AUX};
 use vmm_core::cpu::{Gpr, SegmentRegister, StateField};
 
 /// Message registers of an exit (libsel4 `vmenter.h`), from the fourth on.
@@ -44,6 +45,8 @@ pub enum Place {
     Vmcs(u32),
     /// A model-specific register that the kernel switches.
     Msr(u32),
+    /// This kernel lets nobody read or set it but the guest, if even that.
+    Nowhere,
 }
 
 /// Where a piece of guest state is.
@@ -82,8 +85,9 @@ pub const fn place(f: StateField) -> Place {
         StateField::Lstar => return Place::Msr(0xc000_0082),
         StateField::Cstar => return Place::Msr(0xc000_0083),
         StateField::Fmask => return Place::Msr(0xc000_0084),
-        StateField::KernelGsBase => return Place::Msr(0xc000_0102),
-        StateField::TscAux => return Place::Msr(0xc000_0103),
+        StateField::KernelGsBase if KERNEL_GS_BASE => return Place::Msr(0xc000_0102),
+        StateField::TscAux if TSC_AUX => return Place::Msr(0xc000_0103),
+        StateField::KernelGsBase | StateField::TscAux => return Place::Nowhere,
     })
 }
 

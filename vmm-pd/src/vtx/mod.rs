@@ -26,19 +26,33 @@ use fields::MessageWord;
 use state::Cache;
 use timer::PreemptionTimer;
 
-/// A VMCS field that the kernel would not write, and its reason: the VMM asked
-/// for what this kernel or processor does not have.
+/// What this kernel or processor does not have, and the VMM asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Encoding.
-    pub field: u32,
-    /// The kernel's answer.
-    pub error: sel4::Error,
+pub enum Refused {
+    /// A VMCS field or model-specific register.
+    Field {
+        /// Encoding or number.
+        field: u32,
+        /// The kernel's answer.
+        error: sel4::Error,
+    },
+    /// A page fault at this linear address, which the VMM met when it executed an
+    /// instruction for the guest.
+    PageFault(u64),
 }
 
 impl core::fmt::Display for Refused {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "the kernel refuses VMCS field {:#x}: {}", self.field, self.error)
+        match self {
+            Refused::Field { field, error } => {
+                write!(f, "the kernel refuses VMCS field or MSR {field:#x}: {error}")
+            }
+            Refused::PageFault(address) => write!(
+                f,
+                "an instruction on a device's registers meets a page fault at {address:#x}, \
+                 and this kernel lets nobody set the guest's CR2"
+            ),
+        }
     }
 }
 
@@ -84,7 +98,7 @@ impl Vtx {
             calls: 0,
             nmi_poll: false,
             virtual_nmis: false,
-            switchable: Switchable { rdtscp: false, invpcid: false },
+            switchable: Switchable { rdtscp: false, invpcid: false, debug_registers: false },
             refused: None,
         };
         vtx.set_controls();
@@ -122,7 +136,9 @@ impl Vtx {
     /// happens.
     #[inline(always)]
     pub fn run(&mut self) -> Stopped {
-        match vcpu::enter(&mut self.entry, core::mem::take(&mut self.registers)) {
+        let registers = core::mem::take(&mut self.registers);
+        self.calls += vcpu::entry_calls(registers);
+        match vcpu::enter(self.cap, &mut self.entry, registers) {
             Return::Notified(_) => {
                 let arrival = Arrival::of(core::mem::take(&mut self.entry.interruption));
                 Stopped::Notified(arrival)

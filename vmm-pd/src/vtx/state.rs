@@ -3,6 +3,7 @@
 use sel4::IpcBuffer;
 use sel4_microkit::{timestamp_counter, vcpu::EntryRegisters};
 use vmm_core::{
+    control::ENTRY_CONTROLS,
     cpu::{Cpu, Gpr, Segment, SegmentRegister, StateField},
     exit::ExitMessage,
     types::Ticks,
@@ -70,7 +71,7 @@ impl Vtx {
     pub(super) fn read(&mut self, field: u32) -> u64 {
         self.calls += 1;
         self.cap.read_vmcs(field).unwrap_or_else(|error| {
-            self.refused.get_or_insert(Refused { field, error });
+            self.refused.get_or_insert(Refused::Field { field, error });
             0
         })
     }
@@ -79,7 +80,7 @@ impl Vtx {
     pub(super) fn write(&mut self, field: u32, value: u64) {
         self.calls += 1;
         if let Err(error) = self.cap.write_vmcs(field, value) {
-            self.refused.get_or_insert(Refused { field, error });
+            self.refused.get_or_insert(Refused::Field { field, error });
         }
     }
 
@@ -87,7 +88,7 @@ impl Vtx {
     fn read_msr(&mut self, msr: u32) -> u64 {
         self.calls += 1;
         self.cap.read_msr(msr).unwrap_or_else(|error| {
-            self.refused.get_or_insert(Refused { field: msr, error });
+            self.refused.get_or_insert(Refused::Field { field: msr, error });
             0
         })
     }
@@ -96,7 +97,7 @@ impl Vtx {
     fn write_msr(&mut self, msr: u32, value: u64) {
         self.calls += 1;
         if let Err(error) = self.cap.write_msr(msr, value) {
-            self.refused.get_or_insert(Refused { field: msr, error });
+            self.refused.get_or_insert(Refused::Field { field: msr, error });
         }
     }
 
@@ -159,6 +160,7 @@ impl Cpu for Vtx {
                 let value = match place(f) {
                     Place::Vmcs(field) => self.read(field),
                     Place::Msr(msr) => self.read_msr(msr),
+                    Place::Nowhere => 0,
                 };
                 self.cache.set(f, value);
                 value
@@ -174,11 +176,12 @@ impl Cpu for Vtx {
             // An entry checks that this control agrees with EFER.LMA (Intel SDM
             // vol. 3C, 27.3.1.1).
             let mode = if value & EFER_LMA != 0 { entry::IA32E_MODE } else { 0 };
-            self.write(field::ENTRY_CONTROLS, mode.into());
+            self.write(field::ENTRY_CONTROLS, (ENTRY_CONTROLS | mode).into());
         }
         match place(f) {
             Place::Vmcs(field) => self.write(field, value),
             Place::Msr(msr) => self.write_msr(msr, value),
+            Place::Nowhere => {}
         }
         self.cache.set(f, value);
     }

@@ -1,13 +1,11 @@
 //! I/O ports and interrupt lines.
 
-use super::{CNode, Notification, Slot, caps, invoke};
-use crate::{Word, abi::current::numbers::invocation, error::Result};
+use super::{caps, invoke};
+use crate::{MessageInfo, Word, abi::current::numbers::invocation, error::Result};
 
 caps! {
     /// A range of I/O ports.
     IoPort,
-    /// The authority to make interrupt handlers.
-    IrqControl,
     /// One interrupt line.
     IrqHandler,
 }
@@ -62,59 +60,16 @@ impl IoPort {
     }
 }
 
-/// An input of an I/O APIC and how it is wired.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct IoApicLine {
-    /// Which I/O APIC.
-    pub ioapic: Word,
-    /// Which input.
-    pub pin: Word,
-    /// Level-triggered, else edge.
-    pub level: bool,
-    /// Active low, else high.
-    pub active_low: bool,
-    /// Vector, counted from the kernel's first user vector.
-    pub vector: Word,
-}
-
-impl IrqControl {
-    /// Makes the handler of an I/O APIC's input, in `root`'s slot `slot`.
-    ///
-    /// # Errors
-    /// No such input, the vector is taken, or the slot is.
-    pub fn io_apic(self, line: IoApicLine, root: CNode, slot: Slot) -> Result<IrqHandler> {
-        invoke(
-            self.0,
-            invocation::X86_IRQ_ISSUE_IRQ_HANDLER_IOAPIC,
-            [
-                slot.index,
-                slot.depth.into(),
-                line.ioapic,
-                line.pin,
-                line.level.into(),
-                line.active_low.into(),
-                line.vector,
-            ],
-            [root.address()],
-        )?;
-        Ok(IrqHandler(slot.index))
-    }
-}
-
 impl IrqHandler {
+    /// The message of [`ack`](Self::ack), for whoever sends it together with
+    /// something else.
+    pub const ACK: MessageInfo = MessageInfo::new(invocation::IRQ_ACK_IRQ as Word, 0);
+
     /// Lets the line interrupt again.
     ///
     /// # Errors
     /// Not an interrupt handler.
     pub fn ack(self) -> Result {
         invoke(self.0, invocation::IRQ_ACK_IRQ, [], []).map(drop)
-    }
-
-    /// Says what an interrupt signals.
-    ///
-    /// # Errors
-    /// Not a notification that may be signalled.
-    pub fn set_notification(self, notification: Notification) -> Result {
-        invoke(self.0, invocation::IRQ_SET_IRQ_HANDLER, [], [notification.address()]).map(drop)
     }
 }

@@ -1,22 +1,24 @@
 //! Typed capabilities. Holding one proves nothing: it is an address in this
 //! program's capability space, and the kernel checks what is there.
 
+#[cfg(not(sel4_mcs))]
+mod initial;
 mod io;
-mod memory;
 mod thread;
 mod vcpu;
 
-pub use io::{IoApicLine, IoPort, IrqControl, IrqHandler};
-pub use memory::{
-    AsidPool, CNode, EptPageDirectory, EptPageTable, EptPdpt, EptPml4, Frame, MemoryType,
-    ObjectType, PageDirectory, PageTable, Pdpt, Pml4, Rights, Slot, Untyped, port_range,
-};
+#[cfg(not(sel4_mcs))]
+pub use initial::*;
+pub use io::{IoPort, IrqHandler};
 pub use thread::{Endpoint, GENERAL_NAMES, Notification, Tcb, UserContext};
 pub use vcpu::Vcpu;
 
 use crate::{
     IpcBuffer, MessageInfo, Word,
-    abi::current::{self as abi, Registers, numbers::message},
+    abi::{
+        Registers,
+        current::{self as abi, numbers::message},
+    },
     error::{Error, Result},
 };
 

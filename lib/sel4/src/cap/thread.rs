@@ -1,11 +1,14 @@
 //! Threads and the ways they talk.
 
-use super::{CNode, EptPml4, Frame, Pml4, caps, invoke};
+use super::{caps, invoke};
 use crate::{
     IpcBuffer, MessageInfo, Received, Word,
-    abi::current::{
-        self as abi, Registers,
-        numbers::{self, invocation},
+    abi::{
+        Registers,
+        current::{
+            self as abi,
+            numbers::{self, invocation},
+        },
     },
     error::{Error, Result},
 };
@@ -41,56 +44,6 @@ pub const GENERAL_NAMES: [&str; 15] = [
 ];
 
 impl Tcb {
-    /// Gives a thread its spaces, IPC buffer, fault endpoint and priority. The
-    /// fault endpoint's address is resolved in the thread's own space.
-    ///
-    /// # Errors
-    /// A capability is not of its kind, or the priority is above the caller's.
-    #[expect(clippy::too_many_arguments, reason = "one invocation, as the kernel has it")]
-    pub fn configure(
-        self,
-        fault_endpoint: Word,
-        priority: u8,
-        cspace: CNode,
-        cspace_guard: Word,
-        vspace: Pml4,
-        ipc_buffer: Word,
-        ipc_frame: Frame,
-    ) -> Result {
-        invoke(
-            self.0,
-            invocation::TCB_CONFIGURE,
-            [fault_endpoint, priority.into(), cspace_guard, 0, ipc_buffer],
-            [cspace.address(), vspace.address(), ipc_frame.address()],
-        )
-        .map(drop)
-    }
-
-    /// Sets the priority.
-    ///
-    /// # Errors
-    /// Above the caller's.
-    pub fn set_priority(self, priority: u8) -> Result {
-        invoke(self.0, invocation::TCB_SET_PRIORITY, [priority.into()], []).map(drop)
-    }
-
-    /// Lets the thread receive this notification while it waits for messages
-    /// or runs its guest.
-    ///
-    /// # Errors
-    /// Either is bound already.
-    pub fn bind_notification(self, notification: Notification) -> Result {
-        invoke(self.0, invocation::TCB_BIND_NOTIFICATION, [], [notification.address()]).map(drop)
-    }
-
-    /// Sets the guest-physical address space of the thread's guest.
-    ///
-    /// # Errors
-    /// Not an EPT root with an address-space identifier.
-    pub fn set_ept_root(self, root: EptPml4) -> Result {
-        invoke(self.0, invocation::TCB_SET_EPT_ROOT, [], [root.address()]).map(drop)
-    }
-
     /// Sets instruction pointer, stack pointer and flags.
     ///
     /// # Safety
@@ -166,6 +119,19 @@ impl Endpoint {
     #[inline(always)]
     pub fn reply_recv(self, info: MessageInfo, mrs: [Word; 4], reply: Word) -> Received {
         received(abi::reply_recv(Registers { target: self.0, info: info.pack(), mrs }, reply))
+    }
+
+    /// Sends a message without words, waiting for a receiver. What it is sent to may
+    /// be any capability whose invocation needs no answer.
+    pub fn send(self, info: MessageInfo) {
+        abi::send(Registers { target: self.0, info: info.pack(), mrs: [0; 4] });
+    }
+
+    /// Sends a message without words to `target`, then waits as
+    /// [`recv`](Self::recv): in one kernel call where there is one.
+    #[inline(always)]
+    pub fn send_recv(self, target: Word, info: MessageInfo, reply: Word) -> Received {
+        received(abi::send_recv(target, info.pack(), self.0, reply))
     }
 
     /// Sends and waits for the reply.

@@ -1,6 +1,6 @@
 //! A virtual CPU.
 
-use super::{Tcb, caps, invoke};
+use super::{caps, invoke};
 use crate::{Word, abi::current::numbers::invocation, error::Result};
 
 caps! {
@@ -9,14 +9,6 @@ caps! {
 }
 
 impl Vcpu {
-    /// Says which thread runs the guest.
-    ///
-    /// # Errors
-    /// Not a thread.
-    pub fn set_tcb(self, tcb: Tcb) -> Result {
-        invoke(self.0, invocation::X86_VCPU_SET_TCB, [], [tcb.address()]).map(drop)
-    }
-
     /// Reads a field of the VMCS (Intel SDM vol. 3D, appendix B).
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, io};
 use bulkhead_build::{Overrides, Profile, build_system};
 use bulkhead_sdf::{Board, ProtectionDomain, SearchPath, SetVarValue, Source, compile, parse};
 use miette::{IntoDiagnostic, Result, miette};
-use sel4::{abi::current as abi, cap::ObjectType};
+use sel4::{abi, cap::ObjectType};
 use system_spec::{PAGE_SIZE, PageSize, PdIndex, RegionIndex, Spec};
 
 use super::Request;

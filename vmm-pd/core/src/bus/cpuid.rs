@@ -55,6 +55,9 @@ pub struct Switchable {
     pub rdtscp: bool,
     /// INVPCID works.
     pub invpcid: bool,
+    /// DR0 to DR3 and DR6 are switched. Without, the guest's are
+    /// [`DebugRegisters`](crate::debug_registers::DebugRegisters).
+    pub debug_registers: bool,
 }
 
 /// Features of leaf 1 that pass if the host has them.

@@ -42,7 +42,7 @@ impl Bench {
                 restart_limit: 2,
             },
             host_cpuid: &mut host,
-            switchable: Switchable { rdtscp: true, invpcid: true },
+            switchable: Switchable { rdtscp: true, invpcid: true, debug_registers: true },
             statistics: statistics::Recorder::host(),
         };
         let vm = Vm::new(setup, Ticks(0));

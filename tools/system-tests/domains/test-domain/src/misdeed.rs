@@ -139,7 +139,7 @@ fn unknown_call() {
 fn forge() {
     for label in 0.. {
         let info = MessageInfo::new(label % 8, 4);
-        sel4::abi::current::nb_send(sel4::abi::current::Registers {
+        sel4::abi::current::nb_send(sel4::abi::Registers {
             target: FAULT_SLOT,
             info: info.pack(),
             mrs: [label; 4],

@@ -11,9 +11,12 @@ use core::{
 
 use sel4::{
     Word,
-    abi::current::{
-        self as abi, EntryRegisters, Registers, VmEntry, VmReturn,
-        numbers::{ipc_buffer, size_bits, user_context, vmenter},
+    abi::{
+        EntryRegisters, Registers, VmEntry, VmReturn,
+        current::{
+            self as abi,
+            numbers::{ipc_buffer, size_bits, user_context, vmenter},
+        },
     },
     cap::{Frame, Notification, ObjectType, Tcb, invoke},
 };
@@ -21,6 +24,7 @@ use sel4_root_task::init_caps;
 
 use crate::{
     verdict::Verdict,
+    vm::OWN_VCPU,
     world::{THREADS, World},
 };
 
@@ -155,7 +159,7 @@ extern "C" fn run_guest(number: Word) -> ! {
             primary_controls: 0,
             interruption: mail.interruption.load(SeqCst),
         };
-        let reason = match abi::vm_enter(&mut entry, EntryRegisters::Kept) {
+        let reason = match abi::vm_enter(OWN_VCPU, &mut entry, EntryRegisters::Kept) {
             VmReturn::Exit(reason) => reason,
             VmReturn::Notification(badge) => {
                 mail.badge.store(badge, SeqCst);

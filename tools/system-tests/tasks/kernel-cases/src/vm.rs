@@ -22,6 +22,9 @@ use crate::{
     world::{Event, World},
 };
 
+/// For VMEnter, which needs it on another kernel only.
+pub const OWN_VCPU: Vcpu = Vcpu::from_address(0);
+
 /// Where cases and guests leave each other words.
 pub const DATA: u64 = 0x9000;
 /// Where the guest's stack ends.

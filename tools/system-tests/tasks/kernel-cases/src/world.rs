@@ -7,11 +7,8 @@
 
 use heapless::Vec;
 use sel4::{
-    Word,
-    abi::current::{
-        badge,
-        numbers::{invocation, size_bits},
-    },
+    Badge, Word,
+    abi::current::numbers::{invocation, size_bits},
     cap::{
         AsidPool, Endpoint, Frame, MemoryType, Notification, ObjectType, Rights, Tcb, Untyped,
         invoke,
@@ -65,7 +62,7 @@ impl World {
         let bell = Notification::from_address(objects.one(ObjectType::Notification)?);
         let faults = Endpoint::from_address(objects.one(ObjectType::Endpoint)?);
         init_caps::TCB.bind_notification(bell)?;
-        let rung = mint(&mut objects, bell.address(), badge::NOTIFICATION | ALARM)?;
+        let rung = mint(&mut objects, bell.address(), Badge::Notification(ALARM).pack())?;
         let slot = objects.slots(1)?;
         let clock = Clock::new(slot, Notification::from_address(rung))?;
         // SAFETY: `window` maps only addresses of the second 512 GiB, where
@@ -86,7 +83,7 @@ impl World {
     /// A capability to the bell with the badge of thread `n`.
     pub fn bell(&mut self, n: usize) -> Verdict<Notification> {
         let bell = self.bell.address();
-        let slot = mint(&mut self.objects, bell, badge::NOTIFICATION | 1 << n)?;
+        let slot = mint(&mut self.objects, bell, Badge::Notification(1 << n).pack())?;
         Ok(Notification::from_address(slot))
     }
 
@@ -180,12 +177,11 @@ impl World {
             };
             self.clock.arm(left)?;
             let received = self.faults.recv(0);
-            if received.badge & badge::NOTIFICATION == 0 {
-                let info = received.info;
-                return Ok(Event::Fault(info.label, received.mrs));
-            }
+            let Badge::Notification(rang) = Badge::parse(received.badge) else {
+                return Ok(Event::Fault(received.info.label, received.mrs));
+            };
             // The alarm may be an earlier wait's: then time is not up yet.
-            let rang = received.badge & (ALARM - 1);
+            let rang = rang & (ALARM - 1);
             if rang != 0 {
                 return Ok(Event::Rang(rang));
             }

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const BOTH: Switchable = Switchable { rdtscp: true, invpcid: true };
-const NEITHER: Switchable = Switchable { rdtscp: false, invpcid: false };
+const BOTH: Switchable = Switchable { rdtscp: true, invpcid: true, debug_registers: true };
+const NEITHER: Switchable = Switchable { rdtscp: false, invpcid: false, debug_registers: false };
 
 fn tsc() -> TscFrequency {
     TscFrequency::new(100_000_000).unwrap()

@@ -7,7 +7,10 @@ use core::{
 
 use sel4::{
     Word,
-    abi::current::{self as abi, EntryRegisters, Registers, VmEntry, numbers::size_bits},
+    abi::{
+        EntryRegisters, Registers, VmEntry,
+        current::{self as abi, numbers::size_bits},
+    },
     cap::{Frame, ObjectType, Vcpu},
 };
 
@@ -15,7 +18,7 @@ use crate::{
     guest::{CODE, guest},
     thread::Thread,
     verdict::{Verdict, check},
-    vm::{DATA, Mode, Vm, new_vcpu, reason},
+    vm::{DATA, Mode, OWN_VCPU, Vm, new_vcpu, reason},
     world::{Event, World},
 };
 
@@ -40,7 +43,7 @@ extern "C" fn keep_secret(_: Word) -> ! {
 /// Runs its guest to an exit, then looks at a register that it never set.
 extern "C" fn exit_and_look(_: Word) -> ! {
     let mut entry = VmEntry { rip: CODE, ..VmEntry::default() };
-    abi::vm_enter(&mut entry, EntryRegisters::Kept);
+    abi::vm_enter(OWN_VCPU, &mut entry, EntryRegisters::Kept);
     let seen: u64;
     // SAFETY: reads a register.
     unsafe { asm!("movq {}, xmm3", out(reg) seen, options(nomem, nostack)) };

@@ -2,7 +2,10 @@
 
 use sel4::{
     IpcBuffer,
-    abi::current::{CR2_REGISTER, EntryRegisters, VmEntry, VmReturn, numbers::vmenter, vm_enter},
+    abi::{
+        EntryRegisters, VmEntry, VmReturn,
+        current::{numbers::vmenter, vm_enter},
+    },
     vmx::{entry, field},
 };
 use sel4_root_task::init_caps;
@@ -11,7 +14,7 @@ use crate::{
     guest::{CODE, guest},
     thread::Exit,
     verdict::{Verdict, check},
-    vm::{DATA, Mode, Vm, expect, reason},
+    vm::{DATA, Mode, OWN_VCPU, Vm, expect, reason},
     world::World,
 };
 
@@ -101,8 +104,8 @@ pub fn real_mode(world: &mut World) -> Verdict {
 /// Runs this task's own guest to an exit. An alarm of an earlier case may come
 /// first; the registers are taken all the same.
 fn enter(entry: &mut VmEntry, registers: EntryRegisters) -> VmReturn {
-    match vm_enter(entry, registers) {
-        VmReturn::Notification(_) => vm_enter(entry, EntryRegisters::Kept),
+    match vm_enter(OWN_VCPU, entry, registers) {
+        VmReturn::Notification(_) => vm_enter(OWN_VCPU, entry, EntryRegisters::Kept),
         exit @ VmReturn::Exit(_) => exit,
     }
 }
@@ -121,7 +124,7 @@ pub fn vmenter_registers(world: &mut World) -> Verdict {
     let ipc = IpcBuffer::current();
     ipc.set_mr(vmenter::FAULT_RBX, 0xb0b0_b0b0);
     ipc.set_mr(vmenter::FAULT_RBP, 0xb9b9_b9b9);
-    ipc.set_mr(CR2_REGISTER, 0x00c2_c2c2);
+    ipc.set_mr(vmenter::CALL_CR2, 0x00c2_c2c2);
     entry.rip += OUT;
     let second = enter(&mut entry, EntryRegisters::FromMessageAndCr2);
     let mr = |n| ipc.mr(n);

@@ -1,9 +1,9 @@
 //! Untyped memory, capability spaces, address spaces.
 
-use super::{caps, invoke};
 use crate::{
     Word,
     abi::current::numbers::{cap_rights, cnode_guard, invocation, object, vm_attributes},
+    cap::{caps, invoke},
     error::Result,
 };
 
