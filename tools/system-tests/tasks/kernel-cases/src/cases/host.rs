@@ -8,9 +8,12 @@ use core::{
 
 use sel4::{
     IpcBuffer, Word,
-    abi::current::{
-        self as abi, Registers,
-        numbers::{fault, invocation, object, size_bits, syscall},
+    abi::{
+        Registers,
+        current::{
+            self as abi,
+            numbers::{fault, invocation, object, size_bits, syscall},
+        },
     },
     cap::{Frame, ObjectType},
 };
