@@ -1,6 +1,6 @@
 //! What changed since an earlier run. Less is better in every figure.
 
-use crate::{Figure, Record, Unit};
+use crate::{Figure, Place, Record, Unit};
 
 /// How a figure stands to what it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,7 +15,7 @@ pub enum Verdict {
     New,
     /// It was not measured now.
     Gone,
-    /// It counted something else, or was measured elsewhere.
+    /// It counted something else.
     Incomparable,
 }
 
@@ -49,6 +49,9 @@ pub struct Comparison {
     pub changes: Vec<Change>,
     /// The version of Linux that ran then, if another runs now.
     pub other_linux: Option<String>,
+    /// Boards, configurations and machines of figures that were measured
+    /// elsewhere, which are left alone.
+    pub elsewhere: Vec<String>,
 }
 
 impl Comparison {
@@ -58,22 +61,29 @@ impl Comparison {
     }
 }
 
-/// Compares. A figure that was `left_out` of this run on purpose is not gone.
+/// Compares what was measured in `place` then and now. A figure that was
+/// `left_out` of this run on purpose is not gone.
 pub fn compare(
     old: &[Record],
     new: &[Figure],
+    place: &Place,
     linux: Option<&str>,
     left_out: impl Fn(&str) -> bool,
 ) -> Comparison {
+    let (old, others): (Vec<&Record>, Vec<&Record>) =
+        old.iter().partition(|record| record.is_from(place));
+    let mut elsewhere: Vec<String> = others
+        .iter()
+        .map(|record| format!("{} ({}) in {}", record.board, record.configuration, record.machine))
+        .collect();
+    elsewhere.dedup();
     let mut changes: Vec<Change> = new
         .iter()
         .map(|figure| {
             let was = old.iter().find(|record| record.name == figure.spec.name);
             let verdict = match was {
                 None => Verdict::New,
-                Some(was) if was.unit != figure.spec.unit.name() || was.board != crate::BOARD => {
-                    Verdict::Incomparable
-                }
+                Some(was) if was.unit != figure.spec.unit.name() => Verdict::Incomparable,
                 Some(was) if figure.value < was.value() => Verdict::Better,
                 Some(was) if figure.value > was.value() => Verdict::Worse,
                 Some(_) => Verdict::Same,
@@ -81,7 +91,7 @@ pub fn compare(
             Change {
                 name: figure.spec.name.into(),
                 unit: Some(figure.spec.unit),
-                old: was.filter(|_| verdict != Verdict::Incomparable).map(Record::value),
+                old: was.filter(|_| verdict != Verdict::Incomparable).map(|was| was.value()),
                 new: Some(figure.value),
                 verdict,
             }
@@ -103,13 +113,18 @@ pub fn compare(
         (Some(then), Some(now)) if then != now => Some(then.to_owned()),
         _ => None,
     };
-    Comparison { changes, other_linux }
+    Comparison { changes, other_linux, elsewhere }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CATALOGUE;
+    use crate::{Board, figure::CATALOGUE};
+
+    fn place() -> Place {
+        let (configuration, kernel) = ("release".into(), "seL4".into());
+        Place { board: Board::Bochs, configuration, kernel, machine: "bochs" }
+    }
 
     fn figure(name: &str, value: f64) -> Figure {
         let spec = *CATALOGUE.iter().find(|spec| spec.name == name).unwrap();
@@ -122,7 +137,10 @@ mod tests {
             unit: unit.into(),
             value: value.into(),
             budget: None,
-            board: crate::BOARD.into(),
+            board: "bochs".into(),
+            configuration: "release".into(),
+            machine: "bochs".into(),
+            libvmm: None,
             floor: None,
             min: None,
             max: None,
@@ -134,10 +152,26 @@ mod tests {
     #[test]
     fn another_linux_is_noticed() {
         let old = [record("cpuid_exit", "ticks", 1)];
-        let with = |linux| compare(&old, &[], linux, |_| true).other_linux;
+        let with = |linux| compare(&old, &[], &place(), linux, |_| true).other_linux;
         assert_eq!(with(Some("6.2.0")), Some("6.1.0".into()));
         assert_eq!(with(Some("6.1.0")), None);
         assert_eq!(with(None), None);
+    }
+
+    #[test]
+    fn boards_are_not_mixed() {
+        let old = [
+            Record { board: "x86_64_generic_vtx".into(), ..record("cpuid_exit", "ticks", 1) },
+            Record { board: "x86_64_generic_vtx".into(), ..record("other", "ticks", 1) },
+            Record { configuration: "debug".into(), ..record("wake_latency", "ticks", 1) },
+        ];
+        let comparison = compare(&old, &[figure("cpuid_exit", 2.0)], &place(), None, |_| false);
+        assert_eq!(comparison.changes.len(), 1);
+        assert_eq!(comparison.changes[0].verdict, Verdict::New);
+        assert_eq!(
+            comparison.elsewhere,
+            ["x86_64_generic_vtx (release) in bochs", "bochs (debug) in bochs"]
+        );
     }
 
     #[test]
@@ -156,7 +190,7 @@ mod tests {
             figure("mmio_read_exit", 1100.0),
             figure("x2apic_read_exit", 1.0),
         ];
-        let comparison = compare(&old, &new, None, |_| false);
+        let comparison = compare(&old, &new, &place(), None, |_| false);
         let verdicts: Vec<Verdict> = comparison.changes.iter().map(|c| c.verdict).collect();
         assert_eq!(
             verdicts,
@@ -171,6 +205,6 @@ mod tests {
         );
         assert_eq!(comparison.changes[2].part(), Some(0.1));
         assert_eq!(comparison.changes[3].part(), None);
-        assert_eq!(compare(&old, &new, None, |_| true).count(Verdict::Gone), 0);
+        assert_eq!(compare(&old, &new, &place(), None, |_| true).count(Verdict::Gone), 0);
     }
 }

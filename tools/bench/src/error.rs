@@ -75,6 +75,6 @@ pub enum BenchError {
 }
 
 fn names() -> String {
-    let names: Vec<&str> = crate::CATALOGUE.iter().map(|spec| spec.name).collect();
+    let names: Vec<&str> = crate::figure::CATALOGUE.iter().map(|spec| spec.name).collect();
     names.join(", ")
 }

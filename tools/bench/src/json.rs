@@ -7,7 +7,7 @@ use bulkhead_host::{file, replace};
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use crate::{BOARD, BenchError, Figure};
+use crate::{BenchError, Figure, Place};
 
 /// Largest file of figures that is read: thousands of times what is written.
 const FILE_MAX: u64 = 4 << 20;
@@ -29,6 +29,15 @@ pub struct Record {
     pub budget: Option<Number>,
     /// Where it was measured.
     pub board: String,
+    /// How the kernel was configured.
+    #[serde(default = "configuration")]
+    pub configuration: String,
+    /// What ran it.
+    #[serde(default = "machine")]
+    pub machine: String,
+    /// What libvmm takes there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub libvmm: Option<Number>,
     /// The least that it could be, measured by the same run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<Number>,
@@ -46,6 +55,16 @@ pub struct Record {
     pub linux: Option<String>,
 }
 
+/// What a file says that was written before there was a choice.
+fn configuration() -> String {
+    "release".into()
+}
+
+/// The same of the machine.
+fn machine() -> String {
+    Place::MACHINE.into()
+}
+
 /// Whole where it can be: `1123` rather than `1123.0`. Nothing where it is no
 /// number.
 fn number(value: f64) -> Option<Number> {
@@ -58,20 +77,30 @@ fn number(value: f64) -> Option<Number> {
 }
 
 impl Record {
-    fn of(figure: &Figure, linux: Option<&str>) -> Option<Record> {
+    fn of(figure: &Figure, place: &Place, linux: Option<&str>) -> Option<Record> {
         let samples = figure.samples.as_ref();
         Some(Record {
             name: figure.spec.name.into(),
             unit: figure.spec.unit.name().into(),
             value: number(figure.value)?,
             budget: figure.spec.budget.and_then(number),
-            board: BOARD.into(),
+            board: place.board.name().into(),
+            configuration: place.configuration.clone(),
+            machine: place.machine.into(),
+            libvmm: figure.spec.libvmm.and_then(number),
             floor: figure.floor.and_then(number),
             min: samples.map(|s| s.min().into()),
             max: samples.map(|s| s.max().into()),
             samples: samples.map(|s| s.count().into()),
             linux: linux.map(str::to_owned),
         })
+    }
+
+    /// Whether it was measured there.
+    pub fn is_from(&self, place: &Place) -> bool {
+        self.board == place.board.name()
+            && self.configuration == place.configuration
+            && self.machine == place.machine
     }
 
     /// The measured value.
@@ -90,6 +119,8 @@ impl Record {
             ("name", Some(&self.name)),
             ("unit", Some(&self.unit)),
             ("board", Some(&self.board)),
+            ("configuration", Some(&self.configuration)),
+            ("machine", Some(&self.machine)),
             ("linux", self.linux.as_ref()),
         ];
         for (field, text) in words {
@@ -104,14 +135,19 @@ impl Record {
     }
 }
 
-/// Writes figures to a file, whole or not at all; `linux` is the version of the
-/// Linux that ran.
+/// Writes figures to a file, whole or not at all; `place` is where they were
+/// measured, `linux` the version of the Linux that ran.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write(path: &Path, figures: &[Figure], linux: Option<&str>) -> Result<(), BenchError> {
+pub fn write(
+    path: &Path,
+    figures: &[Figure],
+    place: &Place,
+    linux: Option<&str>,
+) -> Result<(), BenchError> {
     let mut text = String::new();
-    for record in figures.iter().filter_map(|figure| Record::of(figure, linux)) {
+    for record in figures.iter().filter_map(|figure| Record::of(figure, place, linux)) {
         // A record has no map with keys that are not text, so it always encodes.
         if let Ok(line) = serde_json::to_string(&record) {
             text += &line;
@@ -149,7 +185,8 @@ pub fn read(path: &Path) -> Result<Vec<Record>, BenchError> {
         if let Some(fault) = record.fault() {
             return Err(refuse(n + 1, fault));
         }
-        if !names.insert(record.name.clone()) {
+        let place = [&record.board, &record.configuration, &record.machine].map(Clone::clone);
+        if !names.insert((record.name.clone(), place)) {
             return Err(refuse(n + 1, format!("`{}` is here a second time", record.name)));
         }
         records.push(record);
@@ -167,11 +204,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{CATALOGUE, Samples};
+    use crate::{Board, Samples, figure::CATALOGUE};
 
     fn figure(name: &str, value: f64) -> Figure {
         let spec = *CATALOGUE.iter().find(|spec| spec.name == name).unwrap();
         Figure { spec, value, floor: Some(1100.0), samples: Samples::new(vec![1, 2, 3]) }
+    }
+
+    fn place() -> Place {
+        let (configuration, kernel) = ("release".into(), "seL4".into());
+        Place { board: Board::Bochs, configuration, kernel, machine: "bochs" }
     }
 
     fn file(text: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
@@ -187,6 +229,7 @@ mod tests {
         write(
             &path,
             &[figure("cpuid_exit", 1300.0), figure("timer_latency", 0.5)],
+            &place(),
             Some("6.1.0-1-amd64"),
         )
         .unwrap();
@@ -194,11 +237,21 @@ mod tests {
         assert_eq!(
             text.lines().next().unwrap(),
             "{\"name\":\"cpuid_exit\",\"unit\":\"ticks\",\"value\":1300,\"budget\":1550,\
-             \"board\":\"bochs\",\"floor\":1100,\"min\":1,\"max\":3,\"samples\":3,\"linux\":\"6.1.0-1-amd64\"}"
+             \"board\":\"bochs\",\"configuration\":\"release\",\"machine\":\"bochs\",\"floor\":1100,\"min\":1,\"max\":3,\"samples\":3,\"linux\":\"6.1.0-1-amd64\"}"
         );
         let records = read(&path).unwrap();
         assert_eq!(records.len(), 2);
         assert_eq!(records[1].value(), 0.5);
+        assert!(records[0].is_from(&place()));
+        assert!(!records[0].is_from(&Place { board: Board::Sdk, ..place() }));
+        assert!(!records[0].is_from(&Place { configuration: "debug".into(), ..place() }));
+    }
+
+    #[test]
+    fn a_file_from_before_there_was_a_choice_is_the_embedded_boards_release() {
+        let (_folder, path) =
+            file(br#"{"name":"a","unit":"ticks","value":1,"budget":null,"board":"bochs"}"#);
+        assert!(read(&path).unwrap()[0].is_from(&place()));
     }
 
     #[test]

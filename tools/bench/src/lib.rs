@@ -18,20 +18,19 @@ mod error;
 mod figure;
 mod json;
 mod measure;
+mod place;
 mod plot;
 mod samples;
 mod watch;
 
 pub use compare::{Change, Comparison, Verdict, compare};
 pub use error::BenchError;
-pub use figure::{CATALOGUE, Figure, Spec, Unit};
+pub use figure::{Figure, Spec, Unit};
 pub use json::{Record, read, write};
 pub use measure::{Counted, Memory, Phase, Report, Request, Split, run};
+pub use place::{Board, Place};
 pub use plot::svg;
 pub use samples::Samples;
-
-/// The board that is measured, as figures name it.
-pub const BOARD: &str = "bochs";
 
 /// By how much a figure may exceed its budget before a test fails.
 pub const SLACK: f64 = 0.05;

@@ -161,7 +161,7 @@ fn draw(picture: &mut Picture, report: &Report) -> Result {
     let costs: Vec<&Figure> =
         report.figures.iter().filter(|f| f.spec.unit == Unit::Ticks && f.value < SINGLE).collect();
     if !costs.is_empty() {
-        draw_costs(picture, &costs)?;
+        draw_costs(picture, report, &costs)?;
     }
     let boot = report.phases.iter().find(|(phase, _)| *phase == Phase::Boot);
     if let Some((_, boot)) = boot {
@@ -172,9 +172,10 @@ fn draw(picture: &mut Picture, report: &Report) -> Result {
     Ok(())
 }
 
-fn draw_costs(picture: &mut Picture, costs: &[&Figure]) -> Result {
-    picture.title("What it costs, in ticks (median)")?;
-    let most = costs.iter().map(|f| f.value.max(f.spec.budget.unwrap_or(0.0))).fold(1.0, f64::max);
+fn draw_costs(picture: &mut Picture, report: &Report, costs: &[&Figure]) -> Result {
+    picture.title(&format!("What it costs, in ticks (median): {}", report.place))?;
+    let longest = |f: &&Figure| f.value.max(f.spec.budget.unwrap_or(0.0));
+    let most = costs.iter().map(longest).fold(1.0, f64::max);
     let scale = |value: f64| value / most * LENGTH;
     for figure in costs {
         let class = match figure.within(0.0) {
@@ -254,7 +255,7 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CATALOGUE;
+    use crate::{Board, Place, figure::CATALOGUE};
 
     fn report(values: &[(&str, f64)], boot: Option<Counted>) -> Report {
         let figures = values.iter().map(|(name, value)| {
@@ -262,6 +263,12 @@ mod tests {
             Figure { spec, value: *value, floor: Some(700.0), samples: None }
         });
         Report {
+            place: Place {
+                board: Board::Bochs,
+                configuration: "release".into(),
+                kernel: "seL4".into(),
+                machine: "bochs",
+            },
             figures: figures.collect(),
             linux: None,
             phases: boot.map(|boot| (Phase::Boot, boot)).into_iter().collect(),

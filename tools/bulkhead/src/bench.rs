@@ -1,7 +1,9 @@
 //! `bench`: measures, and shows what came of it.
 
 use anstyle::Style;
-use bulkhead_bench::{Change, Comparison, Counted, Figure, Phase, Report, Request, Unit, Verdict};
+use bulkhead_bench::{
+    Change, Comparison, Counted, Figure, Phase, Place, Report, Request, Unit, Verdict,
+};
 use bulkhead_build::Workspace;
 use bulkhead_host::{check_replaceable, replace};
 use miette::{Result, WrapErr};
@@ -27,7 +29,7 @@ pub fn bench(args: &BenchArgs, steps: &Steps) -> Result<u8> {
     let filter = args.filter.as_deref();
     let report = bulkhead_bench::run(&Request { workspace: &workspace, filter, progress: steps })?;
     if let Some(path) = &args.json {
-        bulkhead_bench::write(path, &report.figures, report.linux.as_deref())
+        bulkhead_bench::write(path, &report.figures, &report.place, report.linux.as_deref())
             .wrap_err("the figures are not kept")?;
     }
     if let Some(path) = &args.svg {
@@ -37,7 +39,8 @@ pub fn bench(args: &BenchArgs, steps: &Steps) -> Result<u8> {
     if let Some(old) = old {
         let left_out = |name: &str| filter.is_some_and(|filter| !name.contains(filter));
         let linux = report.linux.as_deref();
-        show_comparison(&bulkhead_bench::compare(&old, &report.figures, linux, left_out));
+        let Report { figures, place, .. } = &report;
+        show_comparison(&bulkhead_bench::compare(&old, figures, place, linux, left_out));
     }
     Ok(0)
 }
@@ -50,10 +53,13 @@ fn show(report: &Report) {
     let linux = report.linux.as_deref().map_or(String::new(), |linux| {
         format!(" Linux {linux}, 256 MiB, command line `console=ttyS0 quiet`.")
     });
+    let Place { board, configuration, kernel, .. } = &report.place;
     ui::say(&format!(
-        "\n{FAINT}A tick is an emulated instruction (Bochs, corei7_skylake_x, 100 M a second, \
-         1,024 MiB; seL4 5.0.0, release).{linux}\nOf samples the median is shown; floors were \
-         measured by this run. A budget that is not reached is shown in red.{FAINT:#}"
+        "\n{FAINT}Board {}, configuration {configuration} ({kernel}), in Bochs \
+         (corei7_skylake_x, 100 M instructions a second, 1,024 MiB): a tick is an emulated \
+         instruction.{linux}\nOf samples the median is shown; floors were measured by this run. \
+         A budget that is not reached is shown in red.{FAINT:#}",
+        board.name()
     ));
 }
 
@@ -149,10 +155,20 @@ fn print(rows: Vec<Vec<Column>>) {
     }
 }
 
+/// The column of libvmm's figures.
+const LIBVMM: usize = 4;
+
 fn show_figures(report: &Report) {
-    let heading = ["what", "measured", "budget", "floor", "unit", "least", "most", ""];
-    let mut rows = vec![heading.map(|text| Column::of(text, HEADING)).into_iter().collect()];
+    let heading = ["what", "measured", "budget", "floor", "libvmm", "unit", "least", "most", ""];
+    let mut rows: Vec<Vec<Column>> =
+        vec![heading.map(|text| Column::of(text, HEADING)).into_iter().collect()];
     rows.extend(report.figures.iter().map(row));
+    // It stands only on the kernel that it was measured on.
+    if report.figures.iter().all(|figure| figure.spec.libvmm.is_none()) {
+        for row in &mut rows {
+            row.remove(LIBVMM);
+        }
+    }
     print(rows);
 }
 
@@ -216,6 +232,7 @@ fn row(figure: &Figure) -> Vec<Column> {
         Column::number(Some(show(figure.value)), style),
         Column::number(figure.spec.budget.map(show), PLAIN),
         Column::number(figure.floor.map(show), PLAIN),
+        Column::number(figure.spec.libvmm.map(show), PLAIN),
         Column::of(unit.name(), FAINT),
         Column::number(samples.map(|s| show(s.min().into())), FAINT),
         Column::number(samples.map(|s| show(s.max().into())), FAINT),
@@ -232,6 +249,9 @@ fn show_comparison(comparison: &Comparison) {
         [Verdict::Worse, Verdict::Better, Verdict::Same].map(|verdict| comparison.count(verdict));
     let style = if worse > 0 { BAD } else { GOOD };
     ui::say(&format!("\n{style}{worse} worse{style:#}, {better} better, {same} the same"));
+    for place in &comparison.elsewhere {
+        ui::say(&format!("{CAUTION}left alone{CAUTION:#}: figures of {place}"));
+    }
     if let Some(other) = &comparison.other_linux {
         ui::say(&format!(
             "{CAUTION}Linux {other} ran then{CAUTION:#}: what is different may be its doing"
@@ -247,7 +267,7 @@ fn change(change: &Change) -> Vec<Column> {
         Verdict::Worse => (BAD, "worse"),
         Verdict::New => (CAUTION, "not measured then"),
         Verdict::Gone => (CAUTION, "not measured now"),
-        Verdict::Incomparable => (CAUTION, "another unit or board"),
+        Verdict::Incomparable => (CAUTION, "another unit"),
     };
     let part = change.part().filter(|part| *part != 0.0);
     vec![

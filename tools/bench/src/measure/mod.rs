@@ -9,7 +9,7 @@ mod tiny;
 
 use std::{fs, path::PathBuf};
 
-use bulkhead_build::Workspace;
+use bulkhead_build::{Profile, Workspace};
 use bulkhead_host::file;
 use bulkhead_progress::Progress;
 use miette::Result;
@@ -19,7 +19,7 @@ pub use self::{
     memory::Memory,
 };
 use self::{results::Results, systems::Systems};
-use crate::{BenchError, CATALOGUE, Figure, Spec, watch::Watch};
+use crate::{BenchError, Board, Figure, Place, Spec, watch::Watch};
 
 /// What is wanted.
 pub struct Request<'a> {
@@ -34,6 +34,8 @@ pub struct Request<'a> {
 /// What was measured.
 #[derive(Debug)]
 pub struct Report {
+    /// Where.
+    pub place: Place,
     /// In the catalogue's order.
     pub figures: Vec<Figure>,
     /// The version of the Linux that was measured, if one was.
@@ -138,7 +140,13 @@ impl Run {
 /// # Errors
 /// A system cannot be built, or what runs on it does not do what it should.
 pub fn run(request: &Request<'_>) -> Result<Report> {
-    let wanted = wanted(request.filter)?;
+    let place = Place {
+        board: Board::Bochs,
+        configuration: Profile::Release.name().into(),
+        kernel: "seL4 5.0.0".into(),
+        machine: Place::MACHINE,
+    };
+    let wanted = wanted(place.board, request.filter)?;
     let runs: Vec<Run> = Run::ALL
         .into_iter()
         .filter(|run| wanted.iter().any(|spec| run.figures().contains(&spec.name)))
@@ -165,13 +173,13 @@ pub fn run(request: &Request<'_>) -> Result<Report> {
         results.memory = Some(memory::measure(request)?);
         request.progress.end("done");
     }
-    report(results, wanted)
+    report(place, results, wanted)
 }
 
 /// The figure that needs no run.
 const MEMORY: &str = "vmm_memory_bytes";
 
-fn report(results: Results, wanted: Vec<Spec>) -> Result<Report> {
+fn report(place: Place, results: Results, wanted: Vec<Spec>) -> Result<Report> {
     let mut figures = Vec::new();
     for spec in wanted {
         figures.push(results.figure(spec)?);
@@ -183,6 +191,7 @@ fn report(results: Results, wanted: Vec<Spec>) -> Result<Report> {
         }
     }
     Ok(Report {
+        place,
         figures,
         kernel_exit: results.kernel_exit()?,
         linux: results.linux.map(|linux| linux.version),
@@ -192,12 +201,9 @@ fn report(results: Results, wanted: Vec<Spec>) -> Result<Report> {
 }
 
 /// The figures that a filter leaves.
-fn wanted(filter: Option<&str>) -> Result<Vec<Spec>, BenchError> {
-    let wanted: Vec<Spec> = CATALOGUE
-        .iter()
-        .filter(|spec| filter.is_none_or(|filter| spec.name.contains(filter)))
-        .copied()
-        .collect();
+fn wanted(board: Board, filter: Option<&str>) -> Result<Vec<Spec>, BenchError> {
+    let mut wanted = board.catalogue();
+    wanted.retain(|spec| filter.is_none_or(|filter| spec.name.contains(filter)));
     match filter {
         Some(filter) if wanted.is_empty() => Err(BenchError::NoFigure(filter.into())),
         _ => Ok(wanted),
@@ -217,7 +223,7 @@ mod tests {
 
     #[test]
     fn every_figure_comes_from_a_run() {
-        for spec in CATALOGUE {
+        for spec in Board::Bochs.catalogue() {
             let run = Run::ALL.iter().any(|run| run.figures().contains(&spec.name));
             assert!(run || spec.name == MEMORY, "{}", spec.name);
         }
@@ -226,13 +232,13 @@ mod tests {
     #[test]
     fn a_run_gives_only_figures_that_exist() {
         for name in Run::ALL.iter().flat_map(|run| run.figures()) {
-            assert!(CATALOGUE.iter().any(|spec| spec.name == *name), "{name}");
+            assert!(Board::Bochs.catalogue().iter().any(|spec| spec.name == *name), "{name}");
         }
     }
 
     #[test]
     fn a_filter_that_no_figure_matches_is_an_error() {
-        assert!(wanted(Some("cpuid_exit_bare")).is_ok_and(|w| w.len() == 1));
-        assert!(wanted(Some("nothing")).is_err());
+        assert!(wanted(Board::Sdk, Some("cpuid_exit_bare")).is_ok_and(|w| w.len() == 1));
+        assert!(wanted(Board::Bochs, Some("nothing")).is_err());
     }
 }
