@@ -8,7 +8,7 @@
 //!
 //! | symbol       | rights | region                                          |
 //! | ------------ | ------ | ----------------------------------------------- |
-//! | `guest`      | r      | the guest's two pages: code, samples            |
+//! | `samples`    | r      | the guest's page of samples                     |
 //!
 //! The I/O ports with number 0 are COM1, where the samples go, in the form that
 //! `guest-images/bench/measure.inc` describes.
@@ -19,7 +19,7 @@
 mod console;
 mod guest;
 
-use sel4::{IpcBuffer, abi::current::numbers::vmenter};
+use sel4::{IpcBuffer, abi::current::numbers::vmenter, cap::Vcpu};
 use sel4_microkit::{
     Handler, Infallible, Never, memory_region, protection_domain, recv, started,
     vcpu::{self, EntryRegisters, Return, VmEntry},
@@ -38,8 +38,7 @@ mod reason {
 
 /// Where the guest's code begins, which is where it is entered.
 const ENTRY: u64 = 0x10000;
-/// Where the samples lie in the guest's pages, and how many there are.
-const SAMPLES_OFFSET: usize = 0x1000;
+/// How many samples there are of an operation.
 const SAMPLES: usize = 256;
 /// The port that says so (bits 31:16 of an I/O exit's qualification), and the bit
 /// that tells an IN from an OUT.
@@ -72,9 +71,10 @@ impl Handler for FloorVmm {
 
     fn run(&mut self) -> Result<Never, Infallible> {
         let mut console = Console::start();
-        let pages: Region<Read> = memory_region!(Read, guest_vaddr, guest_size);
-        let primary_controls = started(guest::prepare(vcpu::vcpu(0)));
-        match measure(primary_controls, &pages, &mut console) {
+        let samples: Region<Read> = memory_region!(Read, samples_vaddr, samples_size);
+        let vcpu = vcpu::vcpu(0);
+        let primary_controls = started(guest::prepare(vcpu));
+        match measure(vcpu, primary_controls, &samples, &mut console) {
             Ok(()) => console.line(format_args!("ok floor")),
             Err(Unexpected { reason, rip }) => {
                 console.line(format_args!("FAIL floor exit={reason:08x} ip={rip:08x}"));
@@ -93,14 +93,15 @@ struct Unexpected {
 }
 
 fn measure(
+    vcpu: Vcpu,
     primary_controls: u64,
-    pages: &Region<Read>,
+    samples: &Region<Read>,
     console: &mut Console,
 ) -> Result<(), Unexpected> {
     let mut entry = VmEntry { rip: ENTRY, primary_controls, interruption: 0 };
     let mut registers = EntryRegisters::Kept;
     loop {
-        let Return::Exit(reason) = vcpu::enter(&mut entry, registers) else {
+        let Return::Exit(reason) = vcpu::enter(vcpu, &mut entry, registers) else {
             registers = EntryRegisters::Kept;
             continue;
         };
@@ -118,7 +119,7 @@ fn measure(
                     let Some((_, name)) = NAMES.iter().find(|(its, _)| *its == letter) else {
                         return Ok(());
                     };
-                    print(name, pages, console);
+                    print(name, samples, console);
                 }
                 let input = qualification & IN != 0;
                 (length, if input { EntryRegisters::FromMessage } else { EntryRegisters::Kept })
@@ -131,9 +132,9 @@ fn measure(
 }
 
 /// Prints the samples, value by value, with how often each came in a row.
-fn print(name: &str, pages: &Region<Read>, console: &mut Console) {
+fn print(name: &str, samples: &Region<Read>, console: &mut Console) {
     console.text(format_args!("bench {name}"));
-    let sample = |n: usize| pages.read_u32(SAMPLES_OFFSET + n * size_of::<u32>()).unwrap_or(0);
+    let sample = |n: usize| samples.read_u32(n * size_of::<u32>()).unwrap_or(0);
     let mut n = 0;
     while n < SAMPLES {
         let value = sample(n);
