@@ -6,6 +6,7 @@ use bulkhead_bench::{
 };
 use bulkhead_build::Workspace;
 use bulkhead_host::{check_replaceable, replace};
+use bulkhead_machine::Runner;
 use miette::{Result, WrapErr};
 
 use crate::{
@@ -25,7 +26,7 @@ pub fn bench(args: &BenchArgs, steps: &Steps) -> Result<u8> {
     for path in [&args.json, &args.svg].into_iter().flatten() {
         check_replaceable(path)?;
     }
-    setup::system(&workspace, steps, args.no_install)?;
+    setup::system(&workspace, &[Runner::default()], steps, args.no_install)?;
     let filter = args.filter.as_deref();
     let report = bulkhead_bench::run(&Request { workspace: &workspace, filter, progress: steps })?;
     if let Some(path) = &args.json {

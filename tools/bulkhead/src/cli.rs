@@ -2,8 +2,8 @@
 
 use std::{ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 
-use bulkhead_machine::{MEMORY_MAX, Mebibytes};
-use clap::{Args, Parser, Subcommand, ValueHint, builder::Styles};
+use bulkhead_machine::{Accelerator, MEMORY_MAX, Mebibytes, Runner};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, builder::Styles};
 use clap_complete::Shell;
 
 use crate::{exit, ui};
@@ -22,6 +22,7 @@ Examples:
   cargo bulkhead run --memory 512M                with more memory for its guest
   cargo bulkhead run --append 'loglevel=7'        with more on the kernel's command line
   cargo bulkhead run --system systems/two-guests.system
+  cargo bulkhead run --machine qemu-kvm           on this host's own VT-x
   cargo bulkhead run --timeout 300 --log run.log < commands.txt
   cargo bulkhead test                             every test
   cargo bulkhead test timer                       the tests with `timer` in their names
@@ -138,12 +139,34 @@ pub struct SystemArgs {
     pub no_install: bool,
 }
 
-/// How a run is shown and bounded.
+/// Who is the machine.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MachineName {
+    /// An emulated PC, on every host
+    Bochs,
+    /// QEMU with KVM, on an Intel host that gives its virtual machines VT-x
+    QemuKvm,
+}
+
+impl MachineName {
+    /// The same for those who start it.
+    pub fn runner(self) -> Runner {
+        match self {
+            MachineName::Bochs => Runner::default(),
+            MachineName::QemuKvm => Runner::Qemu(Accelerator::Kvm),
+        }
+    }
+}
+
+/// On which machine, and how that is shown and bounded.
 #[derive(Args, Debug, Clone)]
 pub struct ConsoleArgs {
     /// End the run after this many seconds (exit status 124)
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
+    /// Who is the machine
+    #[arg(long, value_name = "NAME", value_enum, default_value_t = MachineName::Bochs)]
+    pub machine: MachineName,
     /// Write what the console shows, and status lines, to this file as well
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub log: Option<PathBuf>,

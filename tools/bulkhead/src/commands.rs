@@ -8,6 +8,7 @@ use bulkhead_build::{
     read_description,
 };
 use bulkhead_host::file;
+use bulkhead_machine::Runner;
 use bulkhead_progress::Progress;
 use bulkhead_sdf::{NotBuilt, Problem, Problems, System, configuration, parse};
 use miette::{Result, miette};
@@ -20,9 +21,9 @@ use crate::{
     ui::{self, BAD, CAUTION, GOOD, NAME, cell},
 };
 
-/// Builds a system as the options say.
-fn built(args: SystemArgs, workspace: &Workspace, steps: &Steps) -> Result<Built> {
-    setup::system(workspace, steps, args.no_install)?;
+/// Builds a system as the options say, for a machine.
+fn built(args: SystemArgs, runner: Runner, workspace: &Workspace, steps: &Steps) -> Result<Built> {
+    setup::system(workspace, &[runner], steps, args.no_install)?;
     space::check(space::BUILD, workspace, steps)?;
     let all = GuestOverrides {
         kernel: args.kernel,
@@ -51,12 +52,15 @@ pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
         (system.initrd.as_deref(), "the guest's initial RAM disk"),
     ];
     let transcript = transcript(&console, &inputs)?;
-    let built = built(system, &workspace, steps)?;
+    let runner = console.machine.runner();
+    runner.check_host()?;
+    let built = built(system, runner, &workspace, steps)?;
     // To the end of the run.
     let _lease = built.lease;
     let logs = workspace.run_folder("run")?;
     let mut machine = bulkhead_machine::Config::new(built.image, &logs.path);
     machine.memory = built.memory;
+    machine.runner = runner;
     let named = |guest: bulkhead_build::Guest| Named { guest: guest.name, pd: guest.pd };
     crate::run::run(Session {
         machine,
@@ -87,10 +91,13 @@ pub fn boot(
 ) -> Result<u8> {
     let workspace = Workspace::find()?;
     let transcript = transcript(&console, &[(Some(image), "the image")])?;
-    setup::machine(steps, no_install)?;
+    let runner = console.machine.runner();
+    runner.check_host()?;
+    setup::machine(runner, steps, no_install)?;
     let logs = workspace.run_folder("boot")?;
     let mut machine = bulkhead_machine::Config::new(image, &logs.path);
     machine.memory = memory;
+    machine.runner = runner;
     crate::run::run(Session {
         machine,
         guests: Vec::new(),
@@ -105,7 +112,7 @@ pub fn boot(
 /// `build`: builds, and says where things are.
 pub fn build(args: SystemArgs, steps: &Steps) -> Result<u8> {
     let workspace = Workspace::find()?;
-    let built = built(args, &workspace, steps)?;
+    let built = built(args, Runner::default(), &workspace, steps)?;
     for warning in &built.warnings {
         show(warning);
     }

@@ -16,6 +16,7 @@ use std::{
 
 use bulkhead_build::Workspace;
 use bulkhead_host::{output, to_its_end};
+use bulkhead_machine::Runner;
 use bulkhead_progress::Progress;
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 
@@ -39,8 +40,8 @@ const fn need(file: &'static str, package: &'static str, purpose: &'static str) 
     Need { file, package, purpose }
 }
 
-/// What the emulated machine needs.
-const MACHINE: &[Need] = &[
+/// What the emulated machine needs: Bochs.
+const BOCHS: &[Need] = &[
     need("/usr/bin/bochs-bin", "bochs", "the emulated PC with VT-x"),
     need(
         "/usr/lib/x86_64-linux-gnu/bochs/plugins/libbx_term_gui.so",
@@ -49,8 +50,14 @@ const MACHINE: &[Need] = &[
     ),
     need("/usr/share/seabios/bios.bin", "seabios", "its firmware"),
     need("/usr/share/vgabios/vgabios.bin", "vgabios", "its video firmware"),
-    need("setpriv", "util-linux", "ties the emulator to this command"),
+    SETPRIV,
 ];
+
+/// What QEMU as the machine needs.
+const QEMU: &[Need] =
+    &[need("/usr/bin/qemu-system-x86_64", "qemu-system-x86", "the PC, for KVM"), SETPRIV];
+
+const SETPRIV: Need = need("setpriv", "util-linux", "ties the emulator to this command");
 
 /// What building a system needs.
 const BUILD: &[Need] = &[
@@ -64,14 +71,27 @@ const BUILD: &[Need] = &[
     need("dpkg-deb", "dpkg", "unpacks the guest's packages"),
 ];
 
-/// Sees to it that the emulated machine can run.
-pub fn machine(steps: &Steps, no_install: bool) -> Result<()> {
-    provide(MACHINE, steps, no_install)
+/// Sees to it that a machine can run.
+pub fn machine(runner: Runner, steps: &Steps, no_install: bool) -> Result<()> {
+    provide(needs(runner), steps, no_install)
 }
 
-/// Sees to it that systems can be built and run.
-pub fn system(workspace: &Workspace, steps: &Steps, no_install: bool) -> Result<()> {
-    let all: Vec<Need> = MACHINE.iter().chain(BUILD).copied().collect();
+fn needs(runner: Runner) -> &'static [Need] {
+    match runner {
+        Runner::Bochs { .. } => BOCHS,
+        Runner::Qemu(_) => QEMU,
+    }
+}
+
+/// Sees to it that systems can be built, and run on these machines.
+pub fn system(
+    workspace: &Workspace,
+    machines: &[Runner],
+    steps: &Steps,
+    no_install: bool,
+) -> Result<()> {
+    let machines = machines.iter().flat_map(|runner| needs(*runner));
+    let all: Vec<Need> = machines.chain(BUILD).copied().collect();
     provide(&all, steps, no_install)?;
     package_lists(workspace, steps, no_install)
 }

@@ -1,106 +1,157 @@
-//! Whether the emulator and the host can be the machine: asked before each
-//! start, because afterwards the only answer is a kernel that does not come up.
+//! The emulators behind one face: whether one can be the machine, its start,
+//! and what its words mean.
+//!
+//! What surprises: QEMU ends with status 0 however the machine ended, and does
+//! not end at all when KVM gives up. Its monitor tells, so that is listened to.
 
-use std::{fs, path::Path, process::Command};
-
-use crate::{
-    config::{Mebibytes, PROGRAM, REQUIRED},
-    machine::MachineError,
+use std::{
+    fs::File,
+    io::{self, PipeReader, PipeWriter, Write},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
 };
 
-/// The first Bochs whose VT-x the kernel starts on. Major and minor.
-const OLDEST: (u32, u32) = (2, 7);
+use crate::{
+    bochs,
+    config::{Config, Runner, names},
+    console::Console,
+    host,
+    machine::MachineError,
+    qemu,
+    supervisor::Ending,
+};
 
-/// The processor of the machine.
-pub(crate) const MODEL: &str = "corei7_skylake_x";
-
-/// Where Linux says how much memory the host has.
-const MEMINFO: &str = "/proc/meminfo";
-
-/// Checks everything that can be known before a start.
-pub(crate) fn check(memory: Mebibytes) -> Result<(), MachineError> {
-    for (path, package) in REQUIRED {
-        if !Path::new(path).exists() {
-            return Err(MachineError::NotInstalled { path, package });
-        }
+/// Checks everything that can be known before a start, because afterwards the
+/// only answer is a kernel that does not come up.
+pub(crate) fn check(config: &Config) -> Result<(), MachineError> {
+    config.runner.check_host()?;
+    match config.runner {
+        Runner::Bochs { .. } => bochs::check()?,
+        Runner::Qemu(_) => qemu::check()?,
     }
-    // Where it cannot be read, the emulator will tell.
-    if let Some(host) = fs::read_to_string(MEMINFO).ok().and_then(|text| total(&text))
-        && host < memory
-    {
-        return Err(MachineError::HostMemory { wanted: memory, host });
-    }
-    let output =
-        bulkhead_host::output(Command::new(PROGRAM).args(["--help", "cpu"])).map_err(|why| {
-            MachineError::Unsuited { program: PROGRAM, why: format!("it cannot be started: {why}") }
-        })?;
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    suits(&said)
+    host::has_memory(config.memory)
 }
 
-/// What the host has in all.
-fn total(meminfo: &str) -> Option<Mebibytes> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    u32::try_from(kibibytes >> 10).ok().map(Mebibytes)
-}
-
-/// Reads what Bochs says of itself to `--help cpu`.
-fn suits(said: &str) -> Result<(), MachineError> {
-    let unsuited = |why: String| Err(MachineError::Unsuited { program: PROGRAM, why });
-    let Some(version) =
-        said.lines().find_map(|line| line.split_once("Emulator ").map(|(_, v)| v.trim()))
-    else {
-        let first = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
-        return unsuited(format!("it does not say its version, but: {first}"));
-    };
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= OLDEST => {}
-        _ => {
-            let (major, minor) = OLDEST;
-            return unsuited(format!("it is version {version}, {major}.{minor} is the oldest"));
-        }
-    }
-    if said.lines().any(|line| line.trim() == MODEL) {
-        Ok(())
-    } else {
-        unsuited(format!("it was built without the processor {MODEL}, which has VT-x"))
+/// Writes an emulator's own files into its directory.
+pub(crate) fn lay_out(
+    directory: &Path,
+    config: &Config,
+    console: &Console,
+    status: &Console,
+) -> io::Result<()> {
+    match config.runner {
+        Runner::Bochs { watch } => bochs::lay_out(directory, config, watch, console, status),
+        Runner::Qemu(_) => Ok(()),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What is read from what an emulator printed.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) enum Heard {
+    /// It runs, or ends by itself.
+    Fine,
+    /// The machine has stopped, and its emulator waits for somebody to look.
+    Stuck,
+}
 
-    fn said(version: &str, model: &str) -> String {
-        format!(
-            "00000000000i[      ] LTDL_LIBRARY_PATH not set\nSupported CPU models:\n\nbx_generic\n\
-             {model}\n\n===\n                        Bochs x86 Emulator {version}\n\
-             \x20             Built from SVN snapshot on August  1, 2021\n"
-        )
-    }
+/// What an emulator says.
+pub(crate) enum Words {
+    Bochs(bochs::Words),
+    Qemu(qemu::Words),
+}
 
-    fn refused(said: &str) -> String {
-        suits(said).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn an_emulator_is_known_by_version_and_processor() {
-        for version in ["2.7", "2.7.1", "2.8", "3.0", "2.10.pre"] {
-            assert!(suits(&said(version, MODEL)).is_ok(), "{version}");
+impl Words {
+    fn new(runner: Runner, directory: &Path) -> Words {
+        match runner {
+            Runner::Bochs { .. } => Words::Bochs(bochs::Words::default()),
+            Runner::Qemu(_) => Words::Qemu(qemu::Words::new(errors(directory))),
         }
-        for version in ["2.6.11", "2.6", "1.9", "2", "", "devel"] {
-            assert!(refused(&said(version, MODEL)).contains("2.7 is the oldest"), "{version}");
-        }
-        assert!(refused(&said("2.7", "core2_penryn_t9600")).contains("without the processor"));
-        assert!(refused("error while loading shared libraries: x.so").ends_with("x.so"));
-        assert!(refused("").ends_with("nothing"));
     }
 
-    #[test]
-    fn the_hosts_memory_is_read() {
-        assert_eq!(total("MemTotal:        2097152 kB\nMemFree: 1 kB\n"), Some(Mebibytes(2048)));
-        assert_eq!(total("MemTotal: many\n"), None);
+    /// Takes what it printed.
+    pub fn hear(&mut self, bytes: &[u8]) -> Heard {
+        match self {
+            Words::Bochs(words) => words.hear(bytes),
+            Words::Qemu(words) => words.hear(bytes),
+        }
+    }
+
+    /// The end of a machine that got stuck.
+    pub fn stuck(self) -> Ending {
+        match self {
+            // Never stuck: its debugger is told to leave.
+            Words::Bochs(words) => words.ending(),
+            Words::Qemu(words) => words.stuck(),
+        }
+    }
+
+    /// How it ended, when its process has.
+    pub fn ending(self) -> Ending {
+        match self {
+            Words::Bochs(words) => words.ending(),
+            Words::Qemu(words) => words.ending(),
+        }
+    }
+}
+
+/// Where QEMU's complaints go, which Bochs writes itself.
+fn errors(directory: &Path) -> PathBuf {
+    directory.join(names::EMULATOR_LOG)
+}
+
+/// A started emulator.
+pub(crate) struct Emulator {
+    pub child: Child,
+    /// What it prints; closes when it ends.
+    pub output: PipeReader,
+    /// Its standard input, which must not end before it.
+    pub input: PipeWriter,
+    pub words: Words,
+}
+
+impl Emulator {
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Starts it in `directory`, where its files are; `console` and `status`
+    /// are the terminals that become COM1 and COM2.
+    pub fn start(
+        config: &Config,
+        directory: &Path,
+        console: &Path,
+        status: &Path,
+    ) -> io::Result<Emulator> {
+        let (output, writer) = io::pipe()?;
+        let (input, mut teller) = io::pipe()?;
+        let (line, errors) = match config.runner {
+            Runner::Bochs { .. } => (bochs::command_line(), Stdio::from(writer.try_clone()?)),
+            Runner::Qemu(accelerator) => {
+                // Shorter than the pipe, so nobody waits.
+                teller.write_all(qemu::GREETING)?;
+                let line = qemu::command_line(config.memory, accelerator, console, status);
+                (line, File::options().append(true).open(errors(directory))?.into())
+            }
+        };
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "KILL", "--"])
+            .args(line)
+            .current_dir(directory)
+            .process_group(0)
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .env("TERM", "vt100")
+            .env("LC_ALL", "C")
+            .stdin(input)
+            .stdout(writer)
+            .stderr(errors);
+        let child = bulkhead_host::spawn(&mut command)?;
+        // It holds ends of the pipes that belong to the child: they must go, or
+        // the output would never end.
+        drop(command);
+        Ok(Emulator { child, output, input: teller, words: Words::new(config.runner, directory) })
     }
 }

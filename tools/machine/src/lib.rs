@@ -1,4 +1,5 @@
-//! The emulated machine: a PC with VT-x, which Debian's Bochs provides. This
+//! The emulated machine: a PC with VT-x, which Debian's Bochs provides, or QEMU
+//! with KVM where the host can. This
 //! crate writes its configuration, starts it, carries its first serial port
 //! (guest consoles) both ways, parses the status lines that arrive on its
 //! second, and makes sure that the emulator never outlives its owner.
@@ -26,20 +27,27 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bochs;
 mod config;
 mod console;
 mod counts;
 mod directory;
 mod emulator;
 mod frames;
+mod host;
+mod kvm;
 mod machine;
+mod qemu;
 mod status;
 mod supervisor;
 
-pub use config::{Config, DEFAULT_MEMORY, HALTED, IPS, MEMORY_MAX, Mebibytes, PROGRAM, Watch};
+pub use config::{
+    Accelerator, Config, DEFAULT_MEMORY, HALTED, IPS, MEMORY_MAX, Mebibytes, Runner, Watch,
+};
 pub use counts::{Answers, Count, Counters, Counts};
 pub use directory::remove_abandoned;
 pub use frames::FrameReader;
+pub use kvm::Lack;
 pub use machine::{Keyboard, Logs, Machine, MachineError};
 pub use status::{GuestEvent, Outcome, Status};
 pub use supervisor::{Ending, Event};

@@ -11,13 +11,14 @@ use std::{
 use bulkhead_host::cure;
 
 use crate::{
-    config::{Config, Mebibytes, PROGRAM, bochsrc, debugger_commands, names},
+    config::{Config, Mebibytes, names},
     console::Console,
     counts,
     directory::Directory,
-    emulator,
+    emulator::{self, Emulator},
     frames::FrameReader,
-    supervisor::{self, Event, Inbox, Supervisor},
+    kvm::Lack,
+    supervisor::{Event, Inbox, Supervisor},
 };
 
 /// Why a machine could not be started.
@@ -35,14 +36,20 @@ pub enum MachineError {
     /// The emulator is not one that has what the machine needs.
     #[error("the emulator {program} cannot be used: {why}")]
     #[diagnostic(help(
-        "install the package bochs of Debian 12: apt-get install --reinstall bochs"
+        "install the package {package} of Debian 12: apt-get install --reinstall {package}"
     ))]
     Unsuited {
         /// The emulator.
         program: &'static str,
+        /// Debian's package.
+        package: &'static str,
         /// What it lacks.
         why: String,
     },
+    /// This host's processor cannot run the machine.
+    #[error("QEMU with KVM cannot be the machine on this host:{}", list(.0))]
+    #[diagnostic(help("Bochs, the default machine, emulates VT-x and needs none of this"))]
+    Kvm(Vec<Lack>),
     /// The host is smaller than the machine.
     #[error("the emulated PC has {wanted} of memory, more than this host, which has {host}")]
     #[diagnostic(help("give the guests less: --memory, or smaller regions in the description"))]
@@ -79,6 +86,11 @@ pub enum MachineError {
         /// Why it failed.
         why: io::Error,
     },
+}
+
+/// One below the other, each with its cure.
+fn list(lacks: &[Lack]) -> String {
+    lacks.iter().map(|lack| format!("\n- {lack}: {}", lack.cure())).collect()
 }
 
 /// Says what was being done when the host refused it.
@@ -155,7 +167,7 @@ impl Machine {
         config: Config,
         on_event: impl FnMut(Event) + Send + 'static,
     ) -> Result<Machine, MachineError> {
-        emulator::check(config.memory)?;
+        emulator::check(&config)?;
         let image = image(&config.image)
             .map_err(|why| MachineError::Image { path: config.image.clone(), why })?;
         fs::create_dir_all(&config.logs).map_err(host("create the directory for logs"))?;
@@ -165,8 +177,8 @@ impl Machine {
         let console = Console::open().map_err(host("open a pseudo-terminal"))?;
         let directory = Directory::new().map_err(no_directory)?;
         let status = Console::open().map_err(host("open a second pseudo-terminal"))?;
-        let description = bochsrc(&config, &console.path, &status.path);
-        lay_out(directory.path(), description, debugger_commands(&config), &image, &logs)
+        lay_out(directory.path(), &image, &logs)
+            .and_then(|()| emulator::lay_out(directory.path(), &config, &console, &status))
             .map_err(no_directory)?;
         let (inbox, wake) = Inbox::new().map_err(host("create a pipe"))?;
         let supervisor = Supervisor {
@@ -177,7 +189,7 @@ impl Machine {
             on_event,
             frames: FrameReader::new(),
         };
-        let (thread, process) = spawn(supervisor, directory.path().to_owned())?;
+        let (thread, process) = spawn(supervisor, config, directory.path().to_owned())?;
         Ok(Machine { inbox, supervisor: Some(thread), process, logs, _directory: directory })
     }
 
@@ -212,16 +224,8 @@ impl Drop for Machine {
     }
 }
 
-/// Fills the emulator's directory.
-fn lay_out(
-    directory: &Path,
-    bochsrc: String,
-    commands: String,
-    image: &Path,
-    logs: &Logs,
-) -> io::Result<()> {
-    fs::write(directory.join(names::CONFIGURATION), bochsrc)?;
-    fs::write(directory.join(names::COMMANDS), commands)?;
+/// Puts into the emulator's directory what every emulator wants there.
+fn lay_out(directory: &Path, image: &Path, logs: &Logs) -> io::Result<()> {
     std::os::unix::fs::symlink(image, directory.join(names::IMAGE))?;
     for (log, name) in [(&logs.emulator, names::EMULATOR_LOG), (&logs.kernel, names::KERNEL_LOG)] {
         // Fresh, so that an old run's lines are never taken for this one's.
@@ -234,27 +238,31 @@ fn lay_out(
 /// Starts the supervisor's thread and, in it, the emulator.
 fn spawn(
     supervisor: Supervisor<impl FnMut(Event) + Send + 'static>,
+    config: Config,
     directory: PathBuf,
 ) -> Result<(JoinHandle<()>, u32), MachineError> {
     let (started, outcome) = mpsc::channel();
     let thread = thread::Builder::new()
         .name("machine".into())
-        .spawn(move || match supervisor::start(&directory) {
-            Ok((child, output)) => {
-                // The starter waits for this message.
-                let _ = started.send(Ok(child.id()));
-                supervisor.run(child, output);
-            }
-            Err(error) => {
-                let _ = started.send(Err(error));
+        .spawn(move || {
+            let (console, status) = (&supervisor.console.path, &supervisor.status.path);
+            match Emulator::start(&config, &directory, console, status) {
+                Ok(emulator) => {
+                    // The starter waits for this message.
+                    let _ = started.send(Ok(emulator.id()));
+                    supervisor.run(emulator);
+                }
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                }
             }
         })
         .map_err(host("start a thread"))?;
     match outcome.recv() {
         Ok(Ok(process)) => Ok((thread, process)),
         Ok(Err(error)) => Err(host("start setpriv, which starts the emulator")(error)),
-        Err(_) => Err(host("start the emulator")(io::Error::other(format!(
-            "the thread that starts {PROGRAM} panicked"
-        )))),
+        Err(_) => Err(host("start the emulator")(io::Error::other(
+            "the thread that starts the emulator panicked",
+        ))),
     }
 }

@@ -9,20 +9,16 @@ use std::{
     collections::VecDeque,
     fmt,
     io::{self, PipeReader, PipeWriter, Read, Write},
-    os::{
-        fd::AsFd,
-        unix::process::{CommandExt, ExitStatusExt},
-    },
-    path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    os::{fd::AsFd, unix::process::ExitStatusExt},
+    process::ExitStatus,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::{
-    config::{PROGRAM, names},
     console::Console,
+    emulator::{Emulator, Heard, Words},
     frames::FrameReader,
     status::Status,
 };
@@ -120,33 +116,6 @@ impl Inbox {
     }
 }
 
-/// Most of the emulator's own output that is kept, in bytes.
-const OUTPUT_KEPT: usize = 4096;
-
-/// Starts the emulator in `directory`; the pipe carries what it prints and
-/// closes when it ends.
-pub(crate) fn start(directory: &Path) -> io::Result<(Child, PipeReader)> {
-    let (output, writer) = io::pipe()?;
-    let mut command = Command::new("setpriv");
-    command
-        .args(["--pdeathsig", "KILL", "--", PROGRAM, "-q"])
-        .args(["-f", names::CONFIGURATION, "-rc", names::COMMANDS])
-        .current_dir(directory)
-        .process_group(0)
-        .env_clear()
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-        .env("TERM", "vt100")
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .stdout(writer.try_clone()?)
-        .stderr(writer);
-    let child = bulkhead_host::spawn(&mut command)?;
-    // It holds ends of the pipe that belong to the child: they must go, or the
-    // pipe would never end.
-    drop(command);
-    Ok((child, output))
-}
-
 pub(crate) struct Supervisor<F> {
     pub console: Console,
     pub status: Console,
@@ -158,26 +127,28 @@ pub(crate) struct Supervisor<F> {
 
 impl<F: FnMut(Event)> Supervisor<F> {
     /// Serves the emulator until its end, then says how it ended.
-    pub fn run(mut self, mut child: Child, mut output: PipeReader) {
-        let mut said = VecDeque::new();
-        let served = self.serve(&mut output, &mut said);
+    pub fn run(mut self, emulator: Emulator) {
+        let Emulator { mut child, mut output, mut words, input } = emulator;
+        let served = self.serve(&mut output, &mut words);
         if !matches!(served, Ok(Stop::Ended)) {
             // Its own process id; fails only if it is gone already.
             let _ = child.kill();
         }
         let status = child.wait();
+        drop(input);
         // What it wrote before its end may still lie in the channels.
         let _ = self.read_console();
         let _ = self.read_status();
         let ending = match (served, status) {
             (Ok(Stop::Killed), _) => Ending::Killed,
-            (Ok(Stop::Ended), Ok(status)) => explain(status, said.make_contiguous()),
+            (Ok(Stop::Stuck), _) => words.stuck(),
+            (Ok(Stop::Ended), Ok(status)) => signalled(status).unwrap_or_else(|| words.ending()),
             (Ok(Stop::Ended), Err(error)) | (Err(error), _) => Ending::Lost(error.to_string()),
         };
         (self.on_event)(Event::Ended(ending));
     }
 
-    fn serve(&mut self, output: &mut PipeReader, said: &mut VecDeque<u8>) -> io::Result<Stop> {
+    fn serve(&mut self, output: &mut PipeReader, words: &mut Words) -> io::Result<Stop> {
         let mut keys = VecDeque::new();
         let mut requests = VecDeque::new();
         let wants = |queue: &VecDeque<u8>| {
@@ -226,9 +197,9 @@ impl<F: FnMut(Event)> Supervisor<F> {
                 if count == 0 {
                     return Ok(Stop::Ended);
                 }
-                said.extend(&buffer[..count]);
-                let surplus = said.len().saturating_sub(OUTPUT_KEPT);
-                said.drain(..surplus);
+                if words.hear(&buffer[..count]) == Heard::Stuck {
+                    return Ok(Stop::Stuck);
+                }
             }
         }
     }
@@ -262,6 +233,7 @@ fn write(fd: impl AsFd, queue: &mut VecDeque<u8>) -> io::Result<()> {
 
 enum Stop {
     Killed,
+    Stuck,
     Ended,
 }
 
@@ -278,33 +250,10 @@ fn read_all(fd: impl AsFd, mut take: impl FnMut(&[u8])) -> io::Result<()> {
     }
 }
 
-/// What Bochs prints before the line that says why it ends.
-const FAREWELL: &str = "Bochs is exiting with the following message:\n";
-
-/// How it puts that the machine was switched off.
-const SOFT_OFF: &str = "ACPI control: soft power off";
-
-/// Reads the emulator's last words. The exit status is 1 for every kind of
-/// end, so only the words tell.
-fn explain(status: ExitStatus, said: &[u8]) -> Ending {
-    let said = String::from_utf8_lossy(said);
-    if let Some(signal) = status.signal() {
-        return Ending::Failed { why: format!("killed by signal {signal}"), ticks: None };
-    }
-    let Some((_, words)) = said.rsplit_once(FAREWELL) else {
-        let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-        let last = lines[lines.len().saturating_sub(4)..].join("\n");
-        return Ending::Failed { why: last, ticks: None };
-    };
-    // After the message the debugger shows where it stopped: `(0).[TICKS] ...`.
-    let ticks =
-        words.lines().find_map(|line| line.strip_prefix("(0).[")?.split_once(']')?.0.parse().ok());
-    let message = words.lines().next().unwrap_or_default().trim();
-    if message.contains(SOFT_OFF) {
-        Ending::PoweredOff { ticks }
-    } else {
-        Ending::Failed { why: message.to_owned(), ticks }
-    }
+/// How a process ended that a signal ended.
+fn signalled(status: ExitStatus) -> Option<Ending> {
+    let signal = status.signal()?;
+    Some(Ending::Failed { why: format!("killed by signal {signal}"), ticks: None })
 }
 
 impl fmt::Display for Ending {
@@ -315,39 +264,5 @@ impl fmt::Display for Ending {
             Ending::Failed { why, .. } => write!(f, "the emulator gave up: {why}"),
             Ending::Lost(why) => write!(f, "the emulator could not be served: {why}"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RULE: &str = "========================================================================";
-
-    fn ended(message: &str) -> Ending {
-        let said = format!(
-            "{RULE}\nNext at t=0\n(0) [0x0000fffffff0] f000:fff0 (unk. ctxt): jmpf 0xf000:e05b\n\
-             {RULE}\nBochs is exiting with the following message:\n{message}\n{RULE}\n\
-             (0).[1139875443] [0x00003ffd1681] 0008:000000003ffd1681 (unk. ctxt): out dx, ax\n"
-        );
-        explain(ExitStatus::from_raw(1 << 8), said.as_bytes())
-    }
-
-    #[test]
-    fn switching_off_is_told_from_giving_up() {
-        let ticks = Some(1_139_875_443);
-        assert_eq!(ended("[ACPI  ] ACPI control: soft power off"), Ending::PoweredOff { ticks });
-        let why = "[CPU0  ] 3rd (13) exception with no resolution".to_owned();
-        assert_eq!(ended(&why), Ending::Failed { why, ticks });
-    }
-
-    #[test]
-    fn an_emulator_that_does_not_come_up_is_quoted() {
-        let said = b"\n\nbochs: cannot open shared object file\n";
-        let Ending::Failed { why, ticks: None } = explain(ExitStatus::from_raw(1 << 8), said)
-        else {
-            panic!("not a failure");
-        };
-        assert_eq!(why, "bochs: cannot open shared object file");
     }
 }

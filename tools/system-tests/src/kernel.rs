@@ -12,7 +12,7 @@ use std::{
 use bulkhead_build::{KERNEL_COMMAND_LINE, Profile, Workspace, build_test_task};
 use bulkhead_image::{Payload, iso, system_elf};
 use bulkhead_kernel::{Kernel, Request, build, build_without};
-use bulkhead_machine::{Config, Event, HALTED, Machine, Status, Watch};
+use bulkhead_machine::{Config, Event, HALTED, Machine, Runner, Status, Watch};
 use bulkhead_progress::Silent;
 use object::{Object, ObjectSymbol};
 use tempfile::TempDir;
@@ -142,7 +142,7 @@ fn logs(name: &str) -> PathBuf {
 pub fn run_image(name: &str, image: &Path, _folder: TempDir) -> Vec<(String, Verdict)> {
     let (sender, events) = mpsc::channel();
     let mut config = Config::new(image, logs(name));
-    config.watch = Some(Watch { ticks: TICKS });
+    config.runner = Runner::Bochs { watch: Some(Watch { ticks: TICKS }) };
     let machine = Machine::start(config, move |event| drop(sender.send(event)))
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     // Neither firmware nor loader does that.

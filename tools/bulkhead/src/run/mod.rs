@@ -103,6 +103,7 @@ pub fn run(mut session: Session) -> Result<u8> {
         let _ = forward.send(Input::Signal(signal));
     });
     let forward = sender.clone();
+    let statistics = Statistics::new(session.machine.runner.ticks_a_second());
     let mut machine = Machine::start(session.machine, move |event| {
         // The receiver goes first only when the run is over.
         let _ = forward.send(Input::Machine(event));
@@ -119,7 +120,7 @@ pub fn run(mut session: Session) -> Result<u8> {
         keyboard: machine.keyboard(),
         keys: raw.is_some().then(Keys::default),
         held: session.wait_for_ready.then(Vec::new),
-        statistics: Statistics::default(),
+        statistics,
         symbols: Symbols::new(session.programs),
         answered: 0,
     };

@@ -4,35 +4,47 @@
 use std::collections::BTreeMap;
 
 use anstyle::Style;
-use bulkhead_machine::{Answers, Counters, Counts, IPS};
+use bulkhead_machine::{Answers, Counters, Counts};
 use statistics::{Activity, Counter, Snapshot, Ticks, reason_name};
 
 use crate::ui::{self, BAD, CAUTION, FAINT, GOOD, HEADING, NAME, cell};
 
 /// What guests have told.
-#[derive(Default)]
 pub struct Statistics {
     answers: Answers,
     last: BTreeMap<String, Counters>,
+    frequency: Option<u64>,
 }
 
 impl Statistics {
+    /// Nothing yet. `frequency` is that of the machine's ticks, where known:
+    /// else nothing is shown in seconds.
+    pub fn new(frequency: Option<u64>) -> Statistics {
+        let frequency = frequency.filter(|ticks| *ticks > 0);
+        Statistics { answers: Answers::default(), last: BTreeMap::new(), frequency }
+    }
+
     /// Takes a line of an answer; the table when it was the last.
     pub fn take(&mut self, guest: &str, line: &Counts) -> Option<String> {
         match self.answers.take(guest, line)? {
             Ok(counters) => {
                 let before = self.last.insert(guest.to_owned(), counters.clone());
-                Some(table(guest, &counters, before.as_ref()))
+                Some(table(guest, &counters, before.as_ref(), self.frequency))
             }
             Err(why) => Some(format!("{NAME}{guest}{NAME:#} has no counters: {why}")),
         }
     }
 }
 
-fn table(guest: &str, counters: &Counters, before: Option<&Counters>) -> String {
-    let mut lines = vec![headline(guest, counters)];
+fn table(
+    guest: &str,
+    counters: &Counters,
+    before: Option<&Counters>,
+    frequency: Option<u64>,
+) -> String {
+    let mut lines = vec![headline(guest, counters, frequency)];
     lines.push(String::new());
-    lines.extend(exits(counters, before));
+    lines.extend(exits(counters, before, frequency));
     lines.push(String::new());
     lines.push(others(&counters.snapshot));
     if counters.told > 0 {
@@ -43,7 +55,7 @@ fn table(guest: &str, counters: &Counters, before: Option<&Counters>) -> String 
 }
 
 /// Time, and who used it.
-fn headline(guest: &str, counters: &Counters) -> String {
+fn headline(guest: &str, counters: &Counters, frequency: Option<u64>) -> String {
     let Counters { snapshot, now, .. } = counters;
     let Ticks { guest: ran, vmm, asleep } = snapshot.ticks(*now);
     let all = ran.saturating_add(vmm).saturating_add(asleep);
@@ -57,7 +69,7 @@ fn headline(guest: &str, counters: &Counters) -> String {
     format!(
         "{NAME}{guest}{NAME:#}  {} of machine time: {GOOD}guest {}{GOOD:#}, \
          {CAUTION}VMM {}{CAUTION:#}, {FAINT}asleep {}{FAINT:#}; now {doing}",
-        seconds(all),
+        frequency.map_or_else(|| since(now.saturating_sub(all)), |f| seconds(all, f)),
         percent(ran, all),
         percent(vmm, all),
         percent(asleep, all),
@@ -65,10 +77,14 @@ fn headline(guest: &str, counters: &Counters) -> String {
 }
 
 /// Exits by reason, the most frequent first.
-fn exits(counters: &Counters, before: Option<&Counters>) -> Vec<String> {
+fn exits(counters: &Counters, before: Option<&Counters>, frequency: Option<u64>) -> Vec<String> {
     let snapshot = &counters.snapshot;
     let head = ["Exits", "     Count", "Share", "Since asked", "  A second"];
-    let columns = if before.is_some() { 5 } else { 3 };
+    let columns = match (before, frequency) {
+        (None, _) => 3,
+        (Some(_), None) => 4,
+        (Some(_), Some(_)) => 5,
+    };
     let mut rows: Vec<Vec<ui::Cell>> =
         vec![head[..columns].iter().map(|text| cell(*text, HEADING)).collect()];
     let mut counts: Vec<(Option<u32>, u64)> = snapshot.by_reason().collect();
@@ -92,7 +108,9 @@ fn exits(counters: &Counters, before: Option<&Counters>) -> Vec<String> {
             let new = count.saturating_sub(old);
             let ticks = counters.now.saturating_sub(before.now);
             row.push(cell(format!("{:>11}", grouped(new)), style));
-            row.push(cell(format!("{:>10}", grouped(a_second(new, ticks))), style));
+            row.extend(frequency.map(|frequency| {
+                cell(format!("{:>10}", grouped(a_second(new, ticks, frequency))), style)
+            }));
         }
         rows.push(row);
     }
@@ -154,14 +172,15 @@ fn indented(lines: Vec<String>) -> Vec<String> {
 }
 
 /// Events a second of the machine's time.
-fn a_second(count: u64, ticks: u64) -> u64 {
-    let rate = u128::from(count) * u128::from(IPS) / u128::from(ticks.max(1));
+fn a_second(count: u64, ticks: u64, frequency: u64) -> u64 {
+    let rate = u128::from(count) * u128::from(frequency) / u128::from(ticks.max(1));
     u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
 /// Ticks as time of the machine.
-fn seconds(ticks: u64) -> String {
-    format!("{}.{:02} s", grouped(ticks / IPS), ticks % IPS * 100 / IPS)
+fn seconds(ticks: u64, frequency: u64) -> String {
+    let hundredths = u128::from(ticks % frequency) * 100 / u128::from(frequency);
+    format!("{}.{hundredths:02} s", grouped(ticks / frequency))
 }
 
 fn percent(part: u64, all: u64) -> String {
@@ -202,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_first_table_counts_from_the_start_and_the_second_since_the_first() {
-        let mut statistics = Statistics::default();
+        let mut statistics = Statistics::new(Some(100_000_000));
         let first = told(
             &mut statistics,
             &[
@@ -231,6 +250,16 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_shown_in_seconds_where_their_ticks_are_not_known() {
+        let mut statistics = Statistics::new(None);
+        let ask = ["guest a counts c1=4b0 c2=4b0 r10=bb8", "guest a counted now=f4240 torn=0"];
+        let first = told(&mut statistics, &ask);
+        assert!(first.contains(" ticks of machine time"), "{first}");
+        let second = told(&mut statistics, &ask);
+        assert!(second.contains("Since asked") && !second.contains("A second"), "{second}");
+    }
+
+    #[test]
     fn numbers_are_grouped() {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(999), "999");
@@ -240,7 +269,7 @@ mod tests {
 
     #[test]
     fn lies_are_shown_without_failing() {
-        let mut statistics = Statistics::default();
+        let mut statistics = Statistics::new(Some(1));
         let all: String = (1..=17).map(|n| format!(" c{n}=ffffffffffffffff")).collect();
         let line = format!("guest a counts{all} r10=ffffffffffffffff");
         for _ in 0..2 {

@@ -13,6 +13,7 @@ use std::{
 
 use anstyle::Style;
 use bulkhead_build::Workspace;
+use bulkhead_machine::{Accelerator, Runner};
 use bulkhead_progress::Progress;
 use miette::{IntoDiagnostic, Result, WrapErr};
 
@@ -46,7 +47,8 @@ enum Verdict {
 /// Runs the tests; returns the exit status.
 pub fn test(args: &TestArgs, steps: &Steps) -> Result<u8> {
     let workspace = Workspace::find()?;
-    setup::system(&workspace, steps, args.no_install)?;
+    let machines = [Runner::default(), Runner::Qemu(Accelerator::Tcg)];
+    setup::system(&workspace, &machines, steps, args.no_install)?;
     let work = if args.filter.is_none() { space::TEST } else { space::BUILD };
     space::check(work, &workspace, steps)?;
     let _lock = workspace.lock_tests(steps)?;
