@@ -18,11 +18,12 @@
 //!   truth set is the kernel's doing.)
 //! - **CR8** exits, because no kernel switches the register, and is the local
 //!   APIC's task priority.
-//! - **XCR0** is not switched, so XSAVE is not offered: XSETBV is #UD, as with
-//!   CR4.OSXSAVE clear.
+//! - **XCR0** is not switched. Where the kernel's holds AVX, a guest may write that
+//!   very value; where not, XSAVE is not offered and XSETBV is #UD, as with
+//!   CR4.OSXSAVE clear ([`write_xcr0`]).
 //! - **EFER** exits by the MSR bitmap; see [`write_efer`].
 
-use crate::cpu::{Cpu, SegmentRegister, StateField};
+use crate::cpu::{Cpu, Exception, SegmentRegister, StateField};
 
 /// CR0.PE.
 pub const CR0_PE: u64 = 1 << 0;
@@ -41,6 +42,8 @@ pub const CR4_UMIP: u64 = 1 << 11;
 pub const CR4_FSGSBASE: u64 = 1 << 16;
 /// CR4.PCIDE.
 pub const CR4_PCIDE: u64 = 1 << 17;
+/// CR4.OSXSAVE.
+pub const CR4_OSXSAVE: u64 = 1 << 18;
 /// CR4.SMEP.
 pub const CR4_SMEP: u64 = 1 << 20;
 /// CR4.SMAP.
@@ -98,7 +101,7 @@ pub struct Cr4Policy {
 impl Cr4Policy {
     /// A guest may set these bits besides those that every guest may.
     pub const fn new(offered: u64) -> Self {
-        let optional = CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_SMEP | CR4_SMAP;
+        let optional = CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP;
         Cr4Policy { guest_owned: CR4_ALWAYS | (offered & optional) }
     }
 
@@ -164,6 +167,32 @@ pub fn in_64_bit_mode(cpu: &mut impl Cpu) -> bool {
         return true;
     }
     cpu.state(StateField::Efer) & EFER_LMA != 0 && cpu.access_rights(SegmentRegister::Cs) & L != 0
+}
+
+/// The guest executes XSETBV where `offered` is the only value that XCR0 can have
+/// (Intel SDM vol. 2D, "XSETBV"). What the processor checks before the exit and
+/// what after differs between processors, so all is checked.
+///
+/// # Errors
+/// What the guest gets instead.
+pub fn write_xcr0(
+    cpu: &mut impl Cpu,
+    offered: u64,
+    register: u32,
+    value: u64,
+) -> Result<(), Exception> {
+    if offered == 0 || cpu.state(StateField::Cr4) & CR4_OSXSAVE == 0 {
+        return Err(Exception::InvalidOpcode);
+    }
+    if privilege_level(cpu) != 0 || register != 0 || value != offered {
+        return Err(Exception::GeneralProtection(0));
+    }
+    Ok(())
+}
+
+/// CPL: the stack segment's DPL (vol. 3C, 25.4.1).
+pub fn privilege_level(cpu: &mut impl Cpu) -> u32 {
+    cpu.access_rights(SegmentRegister::Ss) >> 5 & 3
 }
 
 /// The guest writes IA32_EFER (Intel SDM vol. 3A, 2.2.1 and 10.8.5). LMA is the

@@ -10,7 +10,7 @@
 //! processor's, which is delivery's business ([`crate::dispatch`]).
 
 use crate::control;
-use crate::cpu::{Cpu, Exception, SegmentRegister, StateField};
+use crate::cpu::{Cpu, Exception, StateField};
 use crate::exit::{Direction, DrAccess};
 
 /// DR6 bits that are always one, where there is neither RTM nor bus-lock
@@ -73,7 +73,7 @@ impl DebugRegisters {
             5 | 7 => Name::Dr7,
             _ => return Err(Exception::InvalidOpcode),
         };
-        if privilege_level(cpu) != 0 {
+        if control::privilege_level(cpu) != 0 {
             return Err(Exception::GeneralProtection(0));
         }
         if self.dr7 & DR7_GD != 0 {
@@ -118,16 +118,11 @@ impl DebugRegisters {
     }
 }
 
-/// CPL: the stack segment's DPL (vol. 3C, 25.4.1).
-fn privilege_level(cpu: &mut impl Cpu) -> u32 {
-    cpu.access_rights(SegmentRegister::Ss) >> 5 & 3
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::Gpr;
     use crate::cpu::testing::FakeCpu;
+    use crate::cpu::{Gpr, SegmentRegister};
 
     fn write(register: u8) -> DrAccess {
         DrAccess { register, direction: Direction::Out, gpr: Gpr::Rax }

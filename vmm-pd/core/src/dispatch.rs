@@ -162,10 +162,9 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
             }
             // There are no performance counters (CPUID leaf Ah).
             Exit::Rdpmc => self.raise(Exception::GeneralProtection(0)),
-            // CPUID offers none of these, nor CR4.OSXSAVE, nor KVM's hypercalls.
-            Exit::Vmcall | Exit::Vmx(_) | Exit::Hidden(_) | Exit::Xsetbv => {
-                self.raise(Exception::InvalidOpcode)
-            }
+            Exit::Xsetbv => self.xsetbv(),
+            // CPUID offers none of these, nor KVM's hypercalls.
+            Exit::Vmcall | Exit::Vmx(_) | Exit::Hidden(_) => self.raise(Exception::InvalidOpcode),
 
             Exit::TaskSwitch(task) => Unhandled::TaskSwitch(task).into(),
             Exit::EntryFailure(failure) => Unhandled::EntryFailure(failure).into(),
@@ -214,10 +213,16 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
         let leaf = low(self.cpu.gpr(Gpr::Rax));
         let subleaf = low(self.cpu.gpr(Gpr::Rcx));
         let apic = leaf != 1 || self.vm.devices.interrupts.apic_base() & APIC_ENABLE != 0;
-        let answer = match self.vm.cpuid.look_up(leaf, subleaf, apic) {
+        let mut answer = match self.vm.cpuid.look_up(leaf, subleaf, apic) {
             Some(answer) => *answer,
             None => cpuid::counted(leaf, subleaf, &self.vm.statistics),
         };
+        if leaf == 1
+            && self.vm.cpuid.extended_state().is_offered()
+            && self.cpu.state(StateField::Cr4) & control::CR4_OSXSAVE != 0
+        {
+            answer.ecx |= cpuid::LEAF1_ECX_OSXSAVE;
+        }
         self.cpu.set_gpr(Gpr::Rax, u64::from(answer.eax));
         self.cpu.set_gpr(Gpr::Rbx, u64::from(answer.ebx));
         self.cpu.set_gpr(Gpr::Rcx, u64::from(answer.ecx));
@@ -316,6 +321,20 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
             Written::RunAgain => Next::GoOn,
             Written::Fault => self.raise(Exception::GeneralProtection(0)),
             Written::NotAskedFor => Unhandled::Exit(Exit::ControlRegister(access)).into(),
+        }
+    }
+
+    fn xsetbv(&mut self) -> Next {
+        let register = low(self.cpu.gpr(Gpr::Rcx));
+        let high = self.cpu.gpr(Gpr::Rdx) << 32;
+        let value = high | u64::from(low(self.cpu.gpr(Gpr::Rax)));
+        let offered = self.vm.cpuid.extended_state().xcr0();
+        match control::write_xcr0(self.cpu, offered, register, value) {
+            Ok(()) => {
+                self.skip();
+                Next::GoOn
+            }
+            Err(exception) => self.raise(exception),
         }
     }
 

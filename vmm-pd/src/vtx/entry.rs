@@ -6,6 +6,7 @@ use sel4::{
 };
 use sel4_microkit::vcpu::{
     CR2_REGISTER, DEBUG_REGISTERS, EVENT_INSTRUCTION_LENGTH, EntryRegisters, TSC_AUX,
+    extended_state,
 };
 use vmm_core::{
     bus::cpuid::{Cpuid, Switchable},
@@ -37,6 +38,7 @@ impl Vtx {
             rdtscp: granted & u64::from(secondary::RDTSCP) != 0,
             invpcid: granted & u64::from(secondary::INVPCID) != 0,
             debug_registers: DEBUG_REGISTERS,
+            extended_state: extended_state(),
         };
         self.require(field::EXIT_CONTROLS, exit::SAVE_PREEMPTION_TIMER, 0);
         self.write(field::ENTRY_CONTROLS, ENTRY_CONTROLS.into());

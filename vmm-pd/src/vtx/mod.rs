@@ -98,7 +98,12 @@ impl Vtx {
             calls: 0,
             nmi_poll: false,
             virtual_nmis: false,
-            switchable: Switchable { rdtscp: false, invpcid: false, debug_registers: false },
+            switchable: Switchable {
+                rdtscp: false,
+                invpcid: false,
+                debug_registers: false,
+                extended_state: 0,
+            },
             refused: None,
         };
         vtx.set_controls();

@@ -4,17 +4,18 @@
 //! below and kept as a small table: an exit looks up and executes no CPUID. What
 //! is not named is not offered. The surprising fact: "the host has it" is the
 //! weaker half of the rule; the stronger is that its *state* is switched between
-//! guests. So SSE4.2, AES and SHA, which need XMM registers only, are offered,
-//! and AVX, whose upper halves nobody saves, is not.
+//! guests. So SSE4.2, AES and SHA, which need XMM registers only, are offered, and
+//! AVX only on a kernel that switches its state ([`ExtendedState`]).
 //!
 //! | leaf | what a guest sees |
 //! | --- | --- |
 //! | 0 | host's vendor; highest leaf 16h |
-//! | 1 | host's family and model; one processor, APIC ID 0; the features of [`leaf1`]; APIC as IA32_APIC_BASE says; always x2APIC, TSC-deadline, hypervisor; never MONITOR, VMX, XSAVE, OSXSAVE, AVX, FMA, F16C, PDCM, DS, HTT |
+//! | 1 | host's family and model; one processor, APIC ID 0; the features of [`leaf1`]; APIC as IA32_APIC_BASE says; always x2APIC, TSC-deadline, hypervisor; XSAVE, AVX, FMA, F16C by [`ExtendedState`], OSXSAVE as CR4 has it; never MONITOR, VMX, PDCM, DS, HTT |
 //! | 2, 4 | host's caches, shared by one processor |
 //! | 6 | ARAT only: the APIC timer never stops |
-//! | 7.0 | the features of [`leaf7`]; always TSC_ADJUST; never HLE, RTM, MPX, AVX2, AVX-512, PT, PKU, CET, LA57, WAITPKG, MOVDIR64B, and no speculation control whose MSRs are not switched |
+//! | 7.0 | the features of [`leaf7`]; always TSC_ADJUST; AVX2, VAES, VPCLMULQDQ, AVX-512 by [`ExtendedState`]; never HLE, RTM, MPX, PT, PKU, CET, LA57, WAITPKG, MOVDIR64B, and no speculation control whose MSRs are not switched |
 //! | Bh | one processor: one thread, one core |
+//! | Dh | by [`ExtendedState`]: areas of XSAVE |
 //! | 15h | TSC and core crystal clock, exact: Linux takes the TSC's frequency from here and measures nothing |
 //! | 16h | the same in MHz |
 //! | 4000_0000h | "KVMKVMKVM": Linux then uses x2APIC without interrupt remapping and skips delays on port 80h |
@@ -30,7 +31,11 @@
 //! | 8000_0008h | host's physical address width, because the processor walks the guest's tables by it; 48 linear bits |
 //! | others | zero; above 16h, as leaf 16h (Intel SDM vol. 2A, "CPUID") |
 
+mod extended_state;
+
 use statistics::{Counter, Recorder};
+
+pub use extended_state::{ExtendedState, LEAF1_ECX_OSXSAVE};
 
 use crate::control;
 use crate::devices::lapic::CoreCrystal;
@@ -58,6 +63,8 @@ pub struct Switchable {
     /// DR0 to DR3 and DR6 are switched. Without, the guest's are
     /// [`DebugRegisters`](crate::debug_registers::DebugRegisters).
     pub debug_registers: bool,
+    /// The state components (bits of XCR0) that XSAVE switches; zero if none.
+    pub extended_state: u64,
 }
 
 /// Features of leaf 1 that pass if the host has them.
@@ -174,6 +181,7 @@ const NOTHING: Leaf = Leaf { eax: 0, ebx: 0, ecx: 0, edx: 0 };
 pub struct Cpuid {
     basic: [Leaf; BASIC_LEAVES],
     caches: [Leaf; CACHES],
+    extended_state: ExtendedState,
     topology: [Leaf; 2],
     extended: [Leaf; EXTENDED_LEAVES],
     kvm: Leaf,
@@ -202,12 +210,13 @@ impl Cpuid {
             if leaf <= max { host(leaf, subleaf) } else { NOTHING }
         };
 
+        let extended_state = ExtendedState::new(switchable.extended_state, &mut ask);
         let mut basic = [NOTHING; BASIC_LEAVES];
         basic[0] = Leaf { eax: BASIC_MAX, ..first };
-        basic[1] = features(ask(1, 0));
+        basic[1] = features(ask(1, 0), &extended_state);
         basic[2] = ask(2, 0);
         basic[6] = Leaf { eax: 1 << 2, ..NOTHING };
-        basic[7] = structured_features(ask(7, 0), switchable);
+        basic[7] = structured_features(ask(7, 0), switchable, &extended_state);
         let crystal = CoreCrystal::of(tsc);
         basic[0x15] =
             Leaf { eax: crystal.denominator, ebx: crystal.numerator, ecx: crystal.hz, edx: 0 };
@@ -245,6 +254,7 @@ impl Cpuid {
             max_physical,
             basic,
             caches,
+            extended_state,
             // One thread in the core, one core in the package: no bits to shift.
             topology: [
                 Leaf { eax: 0, ebx: 1, ecx: 1 << 8, edx: 0 },
@@ -270,6 +280,7 @@ impl Cpuid {
             1 if !apic => &self.without_apic,
             4 => self.caches.get(subleaf as usize).unwrap_or(&NOTHING),
             7 if subleaf != 0 => &NOTHING,
+            0xd => self.extended_state.leaf(subleaf),
             0xb => self.topology.get(subleaf as usize).unwrap_or(&NOTHING),
             0..=BASIC_MAX => &self.basic[leaf as usize],
             BULKHEAD_EXITS | BULKHEAD_COUNTERS => return None,
@@ -295,6 +306,12 @@ impl Cpuid {
             BULKHEAD_INTERFACE => &self.bulkhead_version,
             _ => &NOTHING,
         }
+    }
+
+    /// XSAVE and what needs it.
+    #[inline]
+    pub const fn extended_state(&self) -> &ExtendedState {
+        &self.extended_state
     }
 
     /// Whether a guest may use RDTSCP and RDPID.
@@ -324,6 +341,7 @@ impl Cpuid {
         let bit = |offered: bool, cr4: u64| if offered { cr4 } else { 0 };
         control::Cr4Policy::new(
             bit(l1 & 1 << 17 != 0, control::CR4_PCIDE)
+                | bit(self.extended_state.is_offered(), control::CR4_OSXSAVE)
                 | bit(l7.ebx & 1 != 0, control::CR4_FSGSBASE)
                 | bit(l7.ebx & 1 << 7 != 0, control::CR4_SMEP)
                 | bit(l7.ebx & 1 << 20 != 0, control::CR4_SMAP)
@@ -348,23 +366,24 @@ pub fn counted(leaf: u32, subleaf: u32, statistics: &Recorder) -> Leaf {
     }
 }
 
-fn features(host: Leaf) -> Leaf {
+fn features(host: Leaf, state: &ExtendedState) -> Leaf {
     Leaf {
         eax: host.eax,
         // 31:24 APIC ID 0, 23:16 one processor, 15:8 CLFLUSH line, 7:0 brand.
         ebx: host.ebx & 0xffff | 1 << 16,
-        ecx: host.ecx & leaf1::ECX | leaf1::ECX_ALWAYS,
+        ecx: host.ecx & (leaf1::ECX | state.leaf1_ecx()) | leaf1::ECX_ALWAYS,
         edx: host.edx & leaf1::EDX | leaf1::EDX_APIC,
     }
 }
 
-fn structured_features(host: Leaf, switchable: Switchable) -> Leaf {
+fn structured_features(host: Leaf, switchable: Switchable, state: &ExtendedState) -> Leaf {
+    let (ebx, ecx) = state.leaf7();
     let invpcid = if switchable.invpcid { leaf7::EBX_INVPCID } else { 0 };
     let rdpid = if switchable.rdtscp { leaf7::ECX_RDPID } else { 0 };
     Leaf {
         eax: 0,
-        ebx: host.ebx & (leaf7::EBX | invpcid) | leaf7::EBX_ALWAYS,
-        ecx: host.ecx & (leaf7::ECX | rdpid),
+        ebx: host.ebx & (leaf7::EBX | invpcid | ebx) | leaf7::EBX_ALWAYS,
+        ecx: host.ecx & (leaf7::ECX | rdpid | ecx),
         edx: host.edx & leaf7::EDX,
     }
 }

@@ -55,13 +55,29 @@ fn cr4_bits_that_are_not_offered_are_the_hosts() {
         assert_ne!(none.host_owned() & 1 << bit, 0, "{bit}");
     }
     let all = Cr4Policy::new(u64::MAX);
-    for bit in [12, 13, 14, 18, 22, 23, 24, 25, 32, 63] {
+    for bit in [12, 13, 14, 22, 23, 24, 25, 32, 63] {
         assert_ne!(all.host_owned() & 1 << bit, 0, "{bit}");
     }
-    for bit in [5, 7, 11, 16, 17, 20, 21] {
+    for bit in [5, 7, 11, 16, 17, 18, 20, 21] {
         assert_eq!(all.host_owned() & 1 << bit, 0, "{bit}");
     }
     assert_eq!(write_cr4(), Written::Fault);
+}
+
+#[test]
+fn xcr0_takes_the_one_value_that_is_offered_from_whoever_may_write_it() {
+    let gp = Err(Exception::GeneralProtection(0));
+    let mut cpu = FakeCpu::protected_mode();
+    assert_eq!(write_xcr0(&mut cpu, 7, 0, 7), Err(Exception::InvalidOpcode), "OSXSAVE is clear");
+    cpu.set(StateField::Cr4, CR4_OSXSAVE);
+    assert_eq!(write_xcr0(&mut cpu, 0, 0, 3), Err(Exception::InvalidOpcode), "not offered");
+    assert_eq!(write_xcr0(&mut cpu, 7, 0, 7), Ok(()));
+    assert_eq!(write_xcr0(&mut cpu, 7, 1, 7), gp);
+    for value in [0, 1, 3, 6, 0xe7, u64::MAX] {
+        assert_eq!(write_xcr0(&mut cpu, 7, 0, value), gp, "{value:#x}");
+    }
+    cpu.segments[SegmentRegister::Ss as usize].access_rights = 0xc0f3;
+    assert_eq!(write_xcr0(&mut cpu, 7, 0, 7), gp, "user code");
 }
 
 #[test]

@@ -30,7 +30,14 @@ pub const TABLES: u64 = 0x10_0000;
 pub const APIC_LINEAR: u64 = 0xfee0_0000;
 
 impl Bench {
+    /// On a kernel that switches everything but extended state.
     pub fn new(cpu: FakeCpu) -> Self {
+        let (rdtscp, invpcid, debug_registers) = (true, true, true);
+        Self::on(cpu, Switchable { rdtscp, invpcid, debug_registers, extended_state: 0 })
+    }
+
+    /// On a kernel that switches this.
+    pub fn on(cpu: FakeCpu, switchable: Switchable) -> Self {
         let mut host = |_, _| Leaf { eax: u32::MAX, ebx: u32::MAX, ecx: u32::MAX, edx: u32::MAX };
         let setup = Setup {
             tsc: TscFrequency::new(100_000_000).unwrap(),
@@ -42,7 +49,7 @@ impl Bench {
                 restart_limit: 2,
             },
             host_cpuid: &mut host,
-            switchable: Switchable { rdtscp: true, invpcid: true, debug_registers: true },
+            switchable,
             statistics: statistics::Recorder::host(),
         };
         let vm = Vm::new(setup, Ticks(0));

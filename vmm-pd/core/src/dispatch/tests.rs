@@ -1,5 +1,6 @@
 //! A test for each row.
 
+mod kernels;
 mod memory;
 mod survival;
 mod waiting;

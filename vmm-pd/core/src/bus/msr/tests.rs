@@ -30,8 +30,11 @@ impl Bench {
             0x8000_0000 => Leaf { eax: 0x8000_0008, ..Leaf::default() },
             _ => Leaf { eax: u32::MAX, ebx: u32::MAX, ecx: u32::MAX, edx: u32::MAX },
         };
-        let cpuid =
-            Cpuid::new(host, Switchable { rdtscp, invpcid: true, debug_registers: true }, tsc);
+        let cpuid = Cpuid::new(
+            host,
+            Switchable { rdtscp, invpcid: true, debug_registers: true, extended_state: 0 },
+            tsc,
+        );
         Bench {
             cpu: FakeCpu::long_mode(0),
             state: MsrState::new(39),
