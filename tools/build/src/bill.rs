@@ -4,11 +4,15 @@ use std::path::Path;
 
 use bulkhead_cargo::Crates;
 use bulkhead_guest::LinuxImages;
-use bulkhead_sbom::{Bill, Image, Prefill, Program};
+use bulkhead_sbom::{Bill, Image, Kernel, Prefill, Program};
 use bulkhead_sdf::{Prefill as Filled, SearchPath, System};
 use miette::{Result, miette};
 
-use crate::{Domains, Workspace, domains::package_of};
+use crate::{
+    Domains, Workspace,
+    domains::package_of,
+    system::{Ground, Made},
+};
 
 /// What an image was made of, besides its description.
 pub(crate) struct Parts<'a> {
@@ -20,6 +24,8 @@ pub(crate) struct Parts<'a> {
     pub domains: &'a Domains,
     /// The default guest, if the system has it.
     pub guest: Option<&'a LinuxImages>,
+    /// What it stands on.
+    pub ground: Ground<'a>,
 }
 
 /// Writes the bill beside the image.
@@ -27,12 +33,24 @@ pub(crate) fn write(
     parts: &Parts<'_>,
     system: &System,
     files: &SearchPath,
-    kernel: &Path,
-    image: &Path,
+    made: &Made,
 ) -> Result<Bill> {
-    let Parts { workspace, crates, domains, guest } = *parts;
+    let Parts { workspace, crates, domains, guest, ref ground } = *parts;
     let find = |name: &str| files.find(name).ok_or_else(|| miette!("{name} has vanished"));
-    let mut programs = vec![program(workspace, domains, &domains.root_task)?];
+    let (kernel, mut programs) = match ground {
+        Ground::Embedded(_) => (
+            Kernel::Embedded { image: &made.kernel32 },
+            vec![program(workspace, domains, &domains.root_task())?],
+        ),
+        Ground::Sdk(selection) => (
+            Kernel::Sdk {
+                image: &made.kernel32,
+                release: selection.sdk().version().to_string(),
+                given: selection.kernel().is_given(),
+            },
+            Vec::new(),
+        ),
+    };
     let mut named: Vec<&str> =
         system.domains.iter().map(|domain| domain.program.path.value.as_str()).collect();
     named.sort_unstable();
@@ -53,9 +71,9 @@ pub(crate) fn write(
         workspace: &workspace.root,
         out: &workspace.out,
         crates,
-        iso: image,
+        iso: &made.image,
         kernel,
-        folder: image.parent().unwrap_or(&workspace.out),
+        folder: &made.folder,
         programs,
         prefills,
         guest,

@@ -13,11 +13,13 @@ use std::{
 
 use bulkhead_cargo::{CargoError, Crates, TARGET, encode};
 use bulkhead_host::{FileError, file, replace};
+use bulkhead_kernel::KernelError;
 use bulkhead_progress::Progress;
+use bulkhead_sdk::Selection;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::{Profile, Workspace, fingerprint::fingerprint};
+use crate::{Platform, Profile, Workspace, fingerprint::fingerprint};
 
 /// The VMM's package. All others are named as their folders are.
 const VMM: &str = "vmm";
@@ -58,6 +60,32 @@ const FLAGS: &[&str] = &[
     "-Clink-arg=-Wl,-z,max-page-size=0x1000",
 ];
 
+/// Which kernel's interface programs are compiled for.
+enum Abi {
+    /// The embedded kernel's.
+    Embedded,
+    /// That of an SDK's kernel, whose numbers are in this file.
+    Mcs(PathBuf),
+}
+
+impl Abi {
+    /// What `lib/sel4` chooses by.
+    fn flags(&self) -> &'static [&'static str] {
+        match self {
+            Abi::Embedded => &[],
+            Abi::Mcs(_) => &["--cfg=sel4_mcs", "--cfg=sel4_numbers"],
+        }
+    }
+
+    /// What it includes the numbers by.
+    fn environment(&self) -> Option<(&'static str, &Path)> {
+        match self {
+            Abi::Embedded => None,
+            Abi::Mcs(numbers) => Some(("SEL4_NUMBERS", numbers)),
+        }
+    }
+}
+
 /// Why the protection domains could not be built.
 #[derive(Debug, Error, Diagnostic)]
 pub enum DomainsError {
@@ -81,6 +109,10 @@ pub enum DomainsError {
         /// What it printed.
         messages: String,
     },
+    /// The SDK does not tell its kernel's numbers.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Numbers(#[from] KernelError),
     /// A file cannot be read or written.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -92,13 +124,18 @@ pub enum DomainsError {
 pub struct Domains {
     /// The folder that holds `NAME.elf` for each domain.
     pub folder: PathBuf,
-    /// The initial task.
-    pub root_task: PathBuf,
     /// Whether nothing had changed.
     pub cached: bool,
 }
 
-/// Builds them all; of those for tests only what `named`, the programs that
+impl Domains {
+    /// The initial task, which only the embedded board has.
+    pub fn root_task(&self) -> PathBuf {
+        self.folder.join(elf_name(ROOT_TASK))
+    }
+}
+
+/// Builds them all, and on the embedded board its initial task; of those for tests only what `named`, the programs that
 /// a description names, has. Nothing of their target's operating system is
 /// used.
 ///
@@ -107,32 +144,49 @@ pub struct Domains {
 /// written.
 pub fn build_domains(
     workspace: &Workspace,
-    profile: Profile,
+    platform: &Platform,
     named: &BTreeSet<String>,
     crates: &Crates,
     progress: &dyn Progress,
 ) -> Result<Domains, DomainsError> {
-    let folder = workspace.out.join(profile.name());
+    let folder = platform.folder(workspace);
     fs::create_dir_all(&folder).map_err(file("create", &folder))?;
     let mut domains = domain_packages(workspace)?;
     let for_tests = packages_for_tests(workspace)?;
     domains.extend(for_tests.into_iter().filter(|package| named.contains(&elf_name(package))));
-    progress.begin(&format!("protection domains ({})", profile.name()), None);
+    progress.begin(&format!("protection domains ({})", platform.name()), None);
+    let (abi, root_task) = match platform {
+        Platform::Bochs(_) => (Abi::Embedded, &[ROOT_TASK.to_owned()][..]),
+        Platform::Sdk(selection) => (Abi::Mcs(numbers(selection, &folder)?), &[][..]),
+    };
+    let profile = platform.profile();
     let mut changed = 0;
     let remapping = crates.remapping();
-    for (packages, script) in
-        [(&domains[..], DOMAIN_SCRIPT), (&[ROOT_TASK.to_owned()][..], ROOT_TASK_SCRIPT)]
-    {
-        compile(workspace, profile, packages, script, &remapping, progress)?;
+    for (packages, script) in [(&domains[..], DOMAIN_SCRIPT), (root_task, ROOT_TASK_SCRIPT)] {
+        if packages.is_empty() {
+            continue;
+        }
+        compile(workspace, profile, &abi, packages, script, &remapping, progress)?;
         for package in packages {
             let wanted = folder.join(elf_name(package));
-            changed +=
-                usize::from(publish(&program(workspace, profile, script, package), &wanted)?);
+            let built = program(workspace, profile, &abi, script, package);
+            changed += usize::from(publish(&built, &wanted)?);
         }
     }
     let cached = changed == 0;
     progress.end(if cached { "cached" } else { "built" });
-    Ok(Domains { root_task: folder.join(elf_name(ROOT_TASK)), folder, cached })
+    Ok(Domains { folder, cached })
+}
+
+/// Writes the numbers of an SDK's kernel down, in a folder of the build.
+fn numbers(selection: &Selection, folder: &Path) -> Result<PathBuf, DomainsError> {
+    let text = bulkhead_kernel::sdk_numbers(selection.folder())?;
+    let path = folder.join("numbers.rs");
+    // An unchanged file keeps its time, which cargo goes by.
+    if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
+        replace(&path, text.as_bytes())?;
+    }
+    Ok(path)
 }
 
 /// Builds an initial task that only tests run; returns its program.
@@ -148,9 +202,10 @@ pub fn build_test_task(
     let folder = workspace.out.join(profile.name());
     fs::create_dir_all(&folder).map_err(file("create", &folder))?;
     let remapping = Crates::of(&workspace.root)?.remapping();
-    compile(workspace, profile, &[package.to_owned()], ROOT_TASK_SCRIPT, &remapping, progress)?;
+    let (abi, packages) = (Abi::Embedded, [package.to_owned()]);
+    compile(workspace, profile, &abi, &packages, ROOT_TASK_SCRIPT, &remapping, progress)?;
     let wanted = folder.join(elf_name(package));
-    publish(&program(workspace, profile, ROOT_TASK_SCRIPT, package), &wanted)?;
+    publish(&program(workspace, profile, &abi, ROOT_TASK_SCRIPT, package), &wanted)?;
     Ok(wanted)
 }
 
@@ -215,20 +270,32 @@ fn elf_name(package: &str) -> String {
 }
 
 /// Where cargo puts a package's program.
-fn program(workspace: &Workspace, profile: Profile, script: &str, package: &str) -> PathBuf {
-    target_folder(workspace, script).join(TARGET).join(profile.cargo()).join(package)
+fn program(
+    workspace: &Workspace,
+    profile: Profile,
+    abi: &Abi,
+    script: &str,
+    package: &str,
+) -> PathBuf {
+    target_folder(workspace, abi, script).join(TARGET).join(profile.cargo()).join(package)
 }
 
-/// One for each linker script: cargo does not tell builds apart by flags once
-/// these rename places, and each would replace the other's crates.
-fn target_folder(workspace: &Workspace, script: &str) -> PathBuf {
+/// One for each linker script and kernel interface: cargo does not tell builds
+/// apart by flags once these rename places, and each would replace the other's
+/// crates.
+fn target_folder(workspace: &Workspace, abi: &Abi, script: &str) -> PathBuf {
     let name = Path::new(script).file_stem().unwrap_or(OsStr::new("other"));
+    let mut name = name.to_owned();
+    if let Abi::Mcs(_) = abi {
+        name.push("-mcs");
+    }
     workspace.root.join("target/pd").join(name)
 }
 
 fn compile(
     workspace: &Workspace,
     profile: Profile,
+    abi: &Abi,
     packages: &[String],
     script: &str,
     remapping: &[OsString],
@@ -236,7 +303,7 @@ fn compile(
 ) -> Result<(), DomainsError> {
     let mut script_flag = OsString::from("-Clink-arg=-Wl,-T,");
     script_flag.push(pin_script(workspace, script)?);
-    let flags = FLAGS.iter().map(OsStr::new);
+    let flags = FLAGS.iter().chain(abi.flags()).map(OsStr::new);
     let flags = flags.chain(remapping.iter().map(OsString::as_os_str)).chain([&*script_flag]);
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
@@ -244,11 +311,12 @@ fn compile(
         .current_dir(&workspace.root)
         .args(["build", "--quiet", "--target", TARGET, "--profile", profile.cargo()])
         .arg("--target-dir")
-        .arg(target_folder(workspace, script))
+        .arg(target_folder(workspace, abi, script))
         .args(packages.iter().flat_map(|package| ["-p", package]))
         // It goes before the user's RUSTFLAGS, which are for other programs.
         .env("CARGO_ENCODED_RUSTFLAGS", encode(flags))
-        .env_remove("RUSTFLAGS");
+        .env_remove("RUSTFLAGS")
+        .envs(abi.environment());
     if io::stderr().is_terminal() {
         command.env("CARGO_TERM_COLOR", "always");
     }

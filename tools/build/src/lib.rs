@@ -12,20 +12,26 @@
 
 mod bill;
 mod domains;
+mod draft;
+mod embedded;
 mod fingerprint;
 mod guests;
+mod lease;
 mod overrides;
+mod platform;
 mod profile;
+mod sdk;
 mod system;
 mod workspace;
 
 pub use bulkhead_cargo::CHECKOUT;
 pub use bulkhead_sbom::Bill;
 pub use domains::{Domains, DomainsError, build_domains, build_test_task, freestanding_packages};
+pub use draft::read_description;
 pub use guests::CannotStart;
+pub use lease::Lease;
 pub use overrides::{GuestOverrides, OverrideError, Overrides};
+pub use platform::Platform;
 pub use profile::Profile;
-pub use system::{
-    Built, Guest, KERNEL_COMMAND_LINE, Lease, Request, board, build_system, read_description,
-};
+pub use system::{Built, Guest, KERNEL_COMMAND_LINE, Request, build_system};
 pub use workspace::{BuildLock, RunFolder, TestLock, Workspace, WorkspaceError};

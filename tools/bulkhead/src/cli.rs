@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 
+use bulkhead_build::Profile;
 use bulkhead_machine::{Accelerator, MEMORY_MAX, Mebibytes, Runner};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, builder::Styles};
 use clap_complete::Shell;
@@ -23,6 +24,7 @@ Examples:
   cargo bulkhead run --append 'loglevel=7'        with more on the kernel's command line
   cargo bulkhead run --system systems/two-guests.system
   cargo bulkhead run --machine qemu-kvm           on this host's own VT-x
+  cargo bulkhead run --sdk ~/microkit-sdk-2.3.0   on the kernel of your Microkit SDK
   cargo bulkhead run --timeout 300 --log run.log < commands.txt
   cargo bulkhead test                             every test
   cargo bulkhead test timer                       the tests with `timer` in their names
@@ -71,6 +73,10 @@ pub enum Command {
         /// The description, in the Microkit's format
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
+        #[command(flatten)]
+        profile: ProfileArgs,
+        #[command(flatten)]
+        board: BoardArgs,
     },
     /// Build the kernel, the protection domains and the boot image, and say where they are
     Build(SystemArgs),
@@ -128,15 +134,48 @@ pub struct SystemArgs {
     /// Memory of the guest, such as 512M or 1G
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<MemorySize>,
+    #[command(flatten)]
+    pub profile: ProfileArgs,
+    #[command(flatten)]
+    pub board: BoardArgs,
+    /// Install nothing: say what is missing instead
+    #[arg(long)]
+    pub no_install: bool,
+}
+
+/// How a system is built.
+#[derive(Args, Debug, Clone, Default)]
+pub struct ProfileArgs {
     /// Build kernel and protection domains with checks and debug output
     #[arg(long, overrides_with = "release")]
     pub debug: bool,
     /// Build for speed (the default)
     #[arg(long, overrides_with = "debug")]
     pub release: bool,
-    /// Install nothing: say what is missing instead
-    #[arg(long)]
-    pub no_install: bool,
+    /// The board's configuration: release, debug; with an SDK what it has, such as benchmark
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["debug", "release"])]
+    pub config: Option<String>,
+}
+
+impl ProfileArgs {
+    /// Of the two that every board has.
+    pub fn plain(&self) -> Profile {
+        if self.debug { Profile::Debug } else { Profile::Release }
+    }
+}
+
+/// What a system is built for.
+#[derive(Args, Debug, Clone, Default)]
+pub struct BoardArgs {
+    /// The Microkit SDK (2.3.x) to build with; default: the environment's MICROKIT_SDK
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub sdk: Option<PathBuf>,
+    /// The board: with an SDK x86_64_generic_vtx unless this says bochs, else bochs
+    #[arg(long, value_name = "NAME")]
+    pub board: Option<String>,
+    /// Another kernel than the SDK's, with the same ABI: the kernel.elf of a build of seL4
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub override_kernel: Option<PathBuf>,
 }
 
 /// Who is the machine.

@@ -4,8 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use anstyle::Style;
 use bulkhead_build::{
-    Built, GuestOverrides, Overrides, Profile, Request, Workspace, board, build_system,
-    read_description,
+    Built, GuestOverrides, Overrides, Platform, Request, Workspace, build_system, read_description,
 };
 use bulkhead_host::file;
 use bulkhead_machine::Runner;
@@ -14,7 +13,8 @@ use bulkhead_sdf::{NotBuilt, Problem, Problems, System, configuration, parse};
 use miette::{Result, miette};
 
 use crate::{
-    cli::{ConsoleArgs, RunArgs, SystemArgs},
+    cli::{BoardArgs, ConsoleArgs, ProfileArgs, RunArgs, SystemArgs},
+    platform,
     run::{Named, Session, Transcript},
     setup, space,
     steps::Steps,
@@ -23,6 +23,8 @@ use crate::{
 
 /// Builds a system as the options say, for a machine.
 fn built(args: SystemArgs, runner: Runner, workspace: &Workspace, steps: &Steps) -> Result<Built> {
+    // Before anything is installed for it.
+    let platform = platform::chosen(&args.board, &args.profile)?;
     setup::system(workspace, &[runner], steps, args.no_install)?;
     space::check(space::BUILD, workspace, steps)?;
     let all = GuestOverrides {
@@ -34,7 +36,7 @@ fn built(args: SystemArgs, runner: Runner, workspace: &Workspace, steps: &Steps)
     build_system(Request {
         workspace,
         description: args.system.as_deref(),
-        profile: if args.debug { Profile::Debug } else { Profile::Release },
+        platform,
         overrides: Overrides { all, ..Overrides::default() },
         bill: true,
         progress: steps,
@@ -118,6 +120,7 @@ pub fn build(args: SystemArgs, steps: &Steps) -> Result<u8> {
     }
     let bill =
         built.bill.map(|bill| [("bill of materials", bill.spdx), ("licences", bill.notices)]);
+    let boot = built.boot.map(|folder| ("for your own PC", folder));
     let parts = [
         ("boot image", built.image),
         ("kernel", built.kernel),
@@ -125,6 +128,7 @@ pub fn build(args: SystemArgs, steps: &Steps) -> Result<u8> {
     ];
     let rows: Vec<_> = parts
         .into_iter()
+        .chain(boot)
         .chain(bill.into_iter().flatten())
         .map(|(what, path)| {
             vec![cell(what, ui::HEADING), cell(path.display().to_string(), Style::new())]
@@ -138,9 +142,10 @@ pub fn build(args: SystemArgs, steps: &Steps) -> Result<u8> {
 
 /// `check`: explains what is wrong in a description and the configuration
 /// beside it.
-pub fn check(file: &Path) -> Result<u8> {
+pub fn check(file: &Path, board: &BoardArgs, profile: &ProfileArgs) -> Result<u8> {
+    let platform = platform::chosen(board, profile)?;
     let source = read_description(file)?;
-    let parsed = match parse(&source, &board(), &NotBuilt) {
+    let parsed = match parse(&source, &platform.board(), &NotBuilt) {
         Ok(parsed) => parsed,
         Err(problems) => return Ok(refuse(&problems)),
     };
@@ -149,6 +154,10 @@ pub fn check(file: &Path) -> Result<u8> {
     }
     if let Err(problems) = configuration::beside(file, &parsed.system) {
         return Ok(refuse(&problems));
+    }
+    if let Platform::Sdk(selection) = &platform {
+        let machines = parsed.system.domains.iter().filter(|domain| domain.machine.is_some());
+        selection.admit(machines.count())?;
     }
     summarise(&parsed.system, parsed.warnings.len());
     Ok(0)

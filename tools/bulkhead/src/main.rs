@@ -13,6 +13,7 @@ mod commands;
 mod docs;
 mod exit;
 mod fuzz;
+mod platform;
 mod run;
 mod setup;
 mod signals;
@@ -68,7 +69,7 @@ fn dispatch(command: Command, steps: &Steps) -> Result<u8> {
         Command::Test(args) => test::test(&args, steps),
         Command::Bench(args) => bench::bench(&args, steps),
         Command::Fuzz { arguments } => fuzz::fuzz(&arguments, steps),
-        Command::Check { file } => commands::check(&file),
+        Command::Check { file, profile, board } => commands::check(&file, &board, &profile),
         Command::Build(args) => commands::build(args, steps),
         Command::Boot { image, memory, console, no_install } => {
             commands::boot(&image, memory, console, no_install, steps)

@@ -13,7 +13,7 @@ pub const TEMPORARY: [(&str, &str); 5] =
     [("", ".new"), ("", ".part"), ("", ".tmp"), (".image-", ""), ("", ".unpacking")];
 
 /// How far down they are.
-const DEPTH_MAX: u32 = 6;
+const DEPTH_MAX: u32 = 8;
 
 /// Folders that cargo keeps in order by itself.
 const CARGOS: &str = "CACHEDIR.TAG";

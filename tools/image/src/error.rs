@@ -1,6 +1,6 @@
 //! What can go wrong, with its cause and its cure.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use bulkhead_host::{FileError, cure};
 
@@ -81,6 +81,16 @@ pub enum ImageError {
     CommandLine {
         /// The first such character.
         character: char,
+    },
+
+    /// A kernel that is none.
+    #[error("the kernel {} cannot be booted: {why}", path.display())]
+    #[diagnostic(help("it must be an ELF file as a build of seL4 for x86-64 makes it"))]
+    Kernel {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
     },
 
     /// A program that writes the image, or a part of the boot loader, is not installed.

@@ -119,8 +119,8 @@ fn installed(part: LoaderPart) -> Result<PathBuf, ImageError> {
     }
 }
 
-/// What ISOLINUX does: start at once, without a prompt, whatever key is pressed.
-fn script(command_line: &str) -> Result<String, ImageError> {
+/// Holds a kernel's command line to what every boot loader passes on unchanged.
+pub(crate) fn check_command_line(command_line: &str) -> Result<(), ImageError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || " =_.,:-".contains(c);
     if let Some(character) = command_line.chars().find(|c| !plain(*c)) {
         return Err(ImageError::CommandLine { character });
@@ -129,6 +129,12 @@ fn script(command_line: &str) -> Result<String, ImageError> {
     if command_line.split(' ').any(|word| word == "---") {
         return Err(ImageError::CommandLine { character: '-' });
     }
+    Ok(())
+}
+
+/// What ISOLINUX does: start at once, without a prompt, whatever key is pressed.
+fn script(command_line: &str) -> Result<String, ImageError> {
+    check_command_line(command_line)?;
     Ok(format!(
         "DEFAULT bulkhead\nPROMPT 0\nNOESCAPE 1\nLABEL bulkhead\nKERNEL mboot.c32\n\
          APPEND /kernel {command_line} --- /system\n"

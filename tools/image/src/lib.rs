@@ -1,8 +1,12 @@
-//! Boot images of the `bochs` board.
+//! Boot images.
 //!
+//! Of the `bochs` board:
 //! [`system_elf`] joins the initial task, the compiled system description and
 //! the payload (programs, guest images) into one ELF file, and [`iso`] puts
 //! that and the kernel on a CD or disk that a BIOS boots.
+//!
+//! Of the SDK's board the SDK's tool makes the system ELF, its "loader image";
+//! [`pad_module`] and [`Menu`] add what boot loaders need.
 //!
 //! Not here: what is in the description, and how the machine is started.
 //!
@@ -29,7 +33,11 @@
 mod elf;
 mod error;
 mod iso;
+mod menu;
+mod module;
 
 pub use elf::{Payload, SystemElf, system_elf};
 pub use error::ImageError;
 pub use iso::{DISK_SECTOR, LOADER, LoaderPart, iso};
+pub use menu::{GRUB_FOLDER, Menu};
+pub use module::pad_module;

@@ -10,14 +10,14 @@ use bulkhead_guest::{Content, LinuxImages, Source};
 use bulkhead_image::{DISK_SECTOR, LOADER};
 
 use crate::{
-    Image, Prefill, Program, SbomError,
+    Image, Kernel, Prefill, Program, SbomError,
     component::{Component, ComponentId, Components, NO_ASSERTION},
     contents::{self, Iso},
     crates::{self, Checksums, Linked},
     debian,
     digest::Digests,
     inventory::{Inventory, Origin},
-    kernel,
+    kernel, sdk,
     toolchain::{self, Part, Toolchain},
 };
 
@@ -54,7 +54,10 @@ pub(crate) fn of(image: &Image<'_>, iso: &Iso) -> Result<(Components, Inventory)
         components: Components::default(),
         inventory: Inventory::default(),
     };
-    accounts.kernel_patches()?;
+    if let Kernel::Embedded { .. } = image.kernel {
+        accounts.kernel_patches()?;
+    }
+    accounts.boot_sector()?;
     for (name, bytes) in iso.files() {
         accounts.boot_file(name, bytes)?;
     }
@@ -105,7 +108,11 @@ impl Accounts<'_> {
                 made_of,
             )?;
         }
-        // The boot sector is outside the file system.
+        Ok(())
+    }
+
+    /// It is outside the file system.
+    fn boot_sector(&mut self) -> Result<(), SbomError> {
         let made_of = vec![(Origin::Unpacked, self.of_this_machine(Path::new(DISK_SECTOR.path))?)];
         let sector = read(Path::new(DISK_SECTOR.path))?;
         self.inventory.add(&format!("boot sector/{}", DISK_SECTOR.name), &sector, made_of)
@@ -126,12 +133,17 @@ impl Accounts<'_> {
     /// A file of the boot image's own file system.
     fn boot_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), SbomError> {
         let made_of = match name {
-            "kernel" => {
-                unchanged(name, bytes, self.image.kernel)?;
-                vec![(Origin::Made, kernel::component(self.image.workspace, &mut self.components)?)]
-            }
+            "kernel" => vec![self.kernel(name, bytes)?],
             // What is in the system ELF has entries of its own.
-            "system" | "isolinux.cfg" => vec![(Origin::Made, self.ours()?)],
+            "system" => {
+                let mut made_of = vec![(Origin::Made, self.ours()?)];
+                if let Kernel::Sdk { release, .. } = &self.image.kernel {
+                    let sdk = sdk::microkit(self.image.workspace, release, &mut self.components)?;
+                    made_of.push((Origin::Linked, sdk));
+                }
+                made_of
+            }
+            "isolinux.cfg" => vec![(Origin::Made, self.ours()?)],
             other => match LOADER.iter().find(|part| part.name == other) {
                 Some(part) => {
                     if !part.patched {
@@ -143,6 +155,21 @@ impl Accounts<'_> {
             },
         };
         self.inventory.add(name, bytes, made_of)
+    }
+
+    fn kernel(&mut self, name: &str, bytes: &[u8]) -> Result<(Origin, ComponentId), SbomError> {
+        let workspace = self.image.workspace;
+        let (Kernel::Embedded { image } | Kernel::Sdk { image, .. }) = self.image.kernel;
+        unchanged(name, bytes, image)?;
+        Ok(match &self.image.kernel {
+            Kernel::Embedded { .. } => {
+                (Origin::Made, kernel::component(workspace, &mut self.components)?)
+            }
+            Kernel::Sdk { given: true, .. } => (Origin::Given, self.unknown(name, bytes, GIVEN)),
+            Kernel::Sdk { release, given: false, .. } => {
+                (Origin::Unpacked, sdk::kernel(workspace, release, &mut self.components)?)
+            }
+        })
     }
 
     fn program(&mut self, program: &Program) -> Result<(), SbomError> {
@@ -301,7 +328,7 @@ mod tests {
             out: &workspace.join("target/bulkhead"),
             crates: &crates,
             iso: &stray,
-            kernel: &stray,
+            kernel: Kernel::Embedded { image: &stray },
             folder: &folder.path().join("system"),
             programs: Vec::new(),
             prefills: Vec::new(),

@@ -8,7 +8,7 @@
 //!
 //! Where things are: `contents` reads images back, `accounts` says which file
 //! is made of what, `component`, `inventory` hold that, `crates`, `debian`,
-//! `kernel`, `toolchain` know components of a kind, `spdx` and `notices` write.
+//! `kernel`, `sdk`, `toolchain` know components of a kind, `spdx` and `notices` write.
 //!
 //! Not here: legal judgement. Licences are what their owners declare; texts are
 //! copied, never made up.
@@ -26,6 +26,7 @@ mod digest;
 mod inventory;
 mod kernel;
 mod notices;
+mod sdk;
 mod spdx;
 mod texts;
 mod toolchain;
@@ -62,6 +63,25 @@ pub struct Prefill {
     pub path: PathBuf,
 }
 
+/// The kernel of an image.
+#[derive(Clone, Debug)]
+pub enum Kernel<'a> {
+    /// This project builds it; the initial task is one of its programs.
+    Embedded {
+        /// The file that was put in.
+        image: &'a Path,
+    },
+    /// It is out of a Microkit SDK, as is the initial task.
+    Sdk {
+        /// The file that was put in.
+        image: &'a Path,
+        /// The SDK's release.
+        release: String,
+        /// Whether whoever built the image gave another kernel instead.
+        given: bool,
+    },
+}
+
 /// A boot image that was just made, and what it was made of.
 pub struct Image<'a> {
     /// The checkout.
@@ -72,8 +92,8 @@ pub struct Image<'a> {
     pub crates: &'a Crates,
     /// The boot image.
     pub iso: &'a Path,
-    /// The kernel, as it was put in.
-    pub kernel: &'a Path,
+    /// The kernel, and with it whose initial task starts the system.
+    pub kernel: Kernel<'a>,
     /// The folder for what is made for this system alone.
     pub folder: &'a Path,
     /// Protection domains and the initial task.

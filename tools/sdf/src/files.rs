@@ -42,6 +42,11 @@ impl SearchPath {
         SearchPath(folders.into_iter().collect())
     }
 
+    /// The folders, in order.
+    pub fn folders(&self) -> &[PathBuf] {
+        &self.0
+    }
+
     /// Where a file is.
     pub fn find(&self, path: &str) -> Option<PathBuf> {
         self.0.iter().map(|folder| folder.join(path)).find(|p| p.exists())

@@ -94,7 +94,7 @@ pub enum SdkError {
         architecture: String,
     },
     /// An x86-64 board that this project does not know.
-    #[error("the board `{board}` is not known here; x86_64_generic_vtx and x86_64_generic are")]
+    #[error("the board `{board}` is not known here; x86_64_generic_vtx is")]
     #[diagnostic(help(
         "use --board x86_64_generic_vtx; where another can be added is \
          in tools/sdk/src/selection.rs and tools/sdf/src/board.rs"
@@ -181,15 +181,11 @@ pub enum SdkError {
         configuration: String,
     },
     /// The board runs no virtual machines.
-    #[error(
-        "the board `{board}` runs no virtual machines (VT-x is off), and the system has {machines}"
-    )]
+    #[error("the board `{board}` runs no virtual machines: its kernel is built without VT-x")]
     #[diagnostic(help("use --board x86_64_generic_vtx"))]
     NoMachines {
         /// The board.
         board: String,
-        /// How many the system has.
-        machines: usize,
     },
     /// The kernel runs 32-bit guests only.
     #[error(

@@ -3,8 +3,8 @@
 //!
 //! [`Sdk::open`] looks at the folder, its version and its tool;
 //! [`Sdk::select`] at one board in one configuration, with another kernel if
-//! one is given; [`Selection::admit`] at whether that kernel can run a system's
-//! virtual machines; [`Selection::call`] calls the tool. Each refusal names what
+//! one is given; [`Selection::admit`] at whether that kernel can run as many
+//! virtual machines as a system has; [`Selection::call`] calls the tool. Each refusal names what
 //! was found and what is needed.
 //!
 //! Not here: what is in a system, how its programs are compiled, boot images.
@@ -32,6 +32,6 @@ pub use error::SdkError;
 pub use facts::Facts;
 pub use folder::{Sdk, VARIABLE};
 pub use kernel::{Kernel, SEVERAL_MACHINES};
-pub use selection::{BOARD, BOARD_WITHOUT_MACHINES, Selection};
+pub use selection::{BOARD, Selection};
 pub use tool::{Image, Job};
 pub use version::Version;

@@ -8,17 +8,14 @@ use crate::{
     folder::{folders, is_name},
 };
 
-/// The board for systems with guests.
+/// The board: a PC whose processor has VT-x.
 pub const BOARD: &str = "x86_64_generic_vtx";
-/// The same without virtual machines.
-pub const BOARD_WITHOUT_MACHINES: &str = "x86_64_generic";
 
 /// Holding it means: the board is one for x86-64 that is known here, and in this
-/// configuration has a kernel with MCS and every file that the tool reads.
+/// configuration has a kernel with MCS and 64-bit guests, and every file that the tool reads.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Selection {
     sdk: Sdk,
-    board: &'static str,
     configuration: String,
     folder: PathBuf,
     facts: Facts,
@@ -68,11 +65,19 @@ impl Selection {
             let architecture = facts.architecture;
             return Err(SdkError::Foreign { board: board.to_owned(), architecture });
         }
-        let Some(known) = [BOARD, BOARD_WITHOUT_MACHINES].into_iter().find(|k| *k == board) else {
+        if !facts.machines {
+            return Err(SdkError::NoMachines { board: board.to_owned() });
+        }
+        if board != BOARD {
             return Err(SdkError::Unknown { board: board.to_owned() });
-        };
+        }
+        let names = || (board.to_owned(), configuration.to_owned());
+        if !facts.machines_64 {
+            let (board, configuration) = names();
+            return Err(SdkError::No64BitGuests { board, configuration });
+        }
         if !facts.mcs {
-            let (board, configuration) = (board.to_owned(), configuration.to_owned());
+            let (board, configuration) = names();
             return Err(SdkError::NoMcs { board, configuration });
         }
         for (name, role) in PROGRAMS {
@@ -89,25 +94,15 @@ impl Selection {
             None => Kernel::of_sdk(&folder)?,
         };
         let configuration = configuration.to_owned();
-        Ok(Selection { sdk: sdk.clone(), board: known, configuration, folder, facts, kernel })
+        Ok(Selection { sdk: sdk.clone(), configuration, folder, facts, kernel })
     }
 
     /// Whether its kernel can run this many virtual machines.
     ///
     /// # Errors
-    /// It can run none, no 64-bit ones, or not several. A kernel that the user
-    /// gives is believed to take several, for whoever builds one knows why.
+    /// They are several, and it mishandles them. A kernel that the user gives is
+    /// believed to take them, for whoever builds one knows why.
     pub fn admit(&self, machines: usize) -> Result<(), SdkError> {
-        if machines == 0 {
-            return Ok(());
-        }
-        let (board, configuration) = (self.board.to_owned(), self.configuration.clone());
-        if !self.facts.machines {
-            return Err(SdkError::NoMachines { board, machines });
-        }
-        if !self.facts.machines_64 {
-            return Err(SdkError::No64BitGuests { board, configuration });
-        }
         if machines > 1 && !self.kernel.takes_several() && !self.kernel.is_given() {
             return Err(SdkError::SeveralMachines {
                 machines,
@@ -124,7 +119,7 @@ impl Selection {
 
     /// The board's name.
     pub fn board(&self) -> &'static str {
-        self.board
+        BOARD
     }
 
     /// The configuration's name.

@@ -22,6 +22,8 @@ pub struct Job<'a> {
     pub search: &'a [PathBuf],
     /// The folder that its output goes to; it must be there.
     pub out: &'a Path,
+    /// A folder for what only the tool needs.
+    pub scratch: &'a Path,
 }
 
 /// What it made.
@@ -43,7 +45,7 @@ impl Selection {
     /// # Errors
     /// It refuses the description, breaks down, or does not write what it should.
     pub fn call(&self, job: &Job<'_>) -> Result<Image, SdkError> {
-        let Job { description, search, out } = *job;
+        let Job { description, search, out, scratch } = *job;
         let image = Image {
             loader: out.join("loader.img"),
             kernel: out.join("sel4.elf"),
@@ -63,8 +65,7 @@ impl Selection {
             .arg("-r")
             .arg(&image.report);
         if self.kernel().is_given() {
-            // Not among its own outputs: it would copy the file onto itself.
-            let staged = self.kernel().stage(&out.join("kernel"))?;
+            let staged = self.kernel().stage(scratch)?;
             command.arg("--override-kernel").arg(staged);
         }
         command.arg("--search-path").args(search);

@@ -156,26 +156,26 @@ fn every_file_that_the_tool_reads_is_looked_for() {
 }
 
 #[test]
-fn a_kernel_runs_the_machines_that_it_was_built_for() {
-    let admits = |from: &str, to: &str, machines| {
-        let (_folder, fake) = fake();
-        let settings = CONFIGURATION.replace(from, to);
-        fake.add(BOARD, "release", &settings);
-        select(&fake).unwrap().admit(machines)
+fn a_kernel_that_runs_no_64_bit_guests_or_has_no_budgets_is_refused() {
+    let with = |setting: &str| {
+        let settings =
+            CONFIGURATION.replace(&format!("{setting}\": true"), &format!("{setting}\": false"));
+        assert_ne!(settings, CONFIGURATION);
+        refused(|fake| fake.add(BOARD, "release", &settings))
     };
-    admits("", "", 1).unwrap();
-    let without = (r#""VTX": true"#, r#""VTX": false"#);
-    assert!(matches!(admits(without.0, without.1, 1), Err(SdkError::NoMachines { .. })));
-    admits(without.0, without.1, 0).unwrap();
-    let short = (r#""X86_64_VTX_64BIT_GUESTS": true"#, r#""X86_64_VTX_64BIT_GUESTS": false"#);
-    assert!(matches!(admits(short.0, short.1, 1), Err(SdkError::No64BitGuests { .. })));
-    let error = admits("", "", 2).unwrap_err();
-    assert!(error.to_string().contains("1732"), "{error}");
-    let error = refused(|fake| {
-        let settings = CONFIGURATION.replace(r#""KERNEL_MCS": true"#, r#""KERNEL_MCS": false"#);
-        fake.add(BOARD, "release", &settings);
-    });
-    assert!(matches!(error, SdkError::NoMcs { .. }));
+    assert!(matches!(with("\"VTX"), SdkError::NoMachines { .. }));
+    assert!(matches!(with("GUESTS"), SdkError::No64BitGuests { .. }));
+    assert!(matches!(with("MCS"), SdkError::NoMcs { .. }));
+}
+
+#[test]
+fn the_sdk_s_kernel_takes_one_machine_and_not_two() {
+    let (_folder, fake) = fake();
+    let selection = select(&fake).unwrap();
+    selection.admit(0).unwrap();
+    selection.admit(1).unwrap();
+    let error = selection.admit(2).unwrap_err();
+    assert!(error.to_string().contains("pull request 1732"), "{error}");
 }
 
 /// A program that objcopy takes for a kernel: any ELF file does.
@@ -208,7 +208,12 @@ fn call(
     let out = folder.join("out");
     fs::create_dir_all(&out).unwrap();
     let description = folder.join("system.xml");
-    selection.call(&Job { description: &description, search, out: &out })
+    selection.call(&Job {
+        description: &description,
+        search,
+        out: &out,
+        scratch: &folder.join("scratch"),
+    })
 }
 
 fn arguments(folder: &Path) -> Vec<String> {

@@ -61,7 +61,7 @@ impl System {
         let built = build_system(Request {
             workspace: &workspace,
             description: Some(&self.description),
-            profile: self.profile,
+            platform: self.profile.into(),
             overrides: self.overrides,
             bill: false,
             progress: &Silent,

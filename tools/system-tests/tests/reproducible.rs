@@ -41,7 +41,7 @@ fn build(workspace: &Workspace) -> Built {
     build_system(Request {
         workspace,
         description: None,
-        profile: Profile::Release,
+        platform: Profile::Release.into(),
         overrides: Overrides::default(),
         bill: true,
         progress: &Silent,

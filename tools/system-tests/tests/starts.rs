@@ -33,7 +33,7 @@ impl Parts {
         let built = build_system(Request {
             workspace: &workspace,
             description: Some(&description),
-            profile: Profile::Release,
+            platform: Profile::Release.into(),
             overrides: Overrides::default(),
             bill: false,
             progress: &Silent,

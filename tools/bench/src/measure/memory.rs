@@ -46,7 +46,7 @@ pub fn measure(request: &Request<'_>) -> Result<Memory> {
     let built = build_system(bulkhead_build::Request {
         workspace: request.workspace,
         description: Some(&description),
-        profile: Profile::Release,
+        platform: Profile::Release.into(),
         overrides: Overrides::default(),
         bill: false,
         progress: &bulkhead_progress::Silent,

@@ -119,7 +119,7 @@ fn build(
     let built = build_system(bulkhead_build::Request {
         workspace,
         description: Some(&workspace.root.join(description)),
-        profile: Profile::Release,
+        platform: Profile::Release.into(),
         overrides,
         bill: false,
         progress,
