@@ -1,9 +1,6 @@
 //! Controls, and the event that goes with an entry.
 
-use sel4::{
-    IpcBuffer,
-    vmx::{exit, field, pin, secondary},
-};
+use sel4::vmx::{exit, field, pin, secondary};
 use sel4_microkit::vcpu::{
     CR2_REGISTER, DEBUG_REGISTERS, EVENT_INSTRUCTION_LENGTH, EntryRegisters, TSC_AUX,
     extended_state,
@@ -93,7 +90,7 @@ impl Vtx {
         if let Some(cr2) = words.cr2 {
             match CR2_REGISTER {
                 Some(register) => {
-                    IpcBuffer::current().set_mr(register, cr2);
+                    self.ipc.set_mr(register, cr2);
                     self.registers = EntryRegisters::FromMessageAndCr2;
                 }
                 None => {

@@ -69,6 +69,8 @@ pub enum Stopped {
 #[derive(Debug)]
 pub struct Vtx {
     cap: sel4::cap::Vcpu,
+    /// Where an exit's message is, asked for once.
+    ipc: IpcBuffer,
     entry: VmEntry,
     /// What the next entry sets. Changed registers lie in the message, where
     /// the exit put them.
@@ -91,6 +93,7 @@ impl Vtx {
     pub fn new(id: u64, longest_run: LongestRun) -> Result<Self, Refused> {
         let mut vtx = Vtx {
             cap: vcpu::vcpu(id),
+            ipc: IpcBuffer::current(),
             entry: VmEntry::default(),
             registers: EntryRegisters::Kept,
             cache: Cache::default(),
@@ -150,8 +153,7 @@ impl Vtx {
             }
             Return::Exit(reason) => {
                 self.entry.interruption = 0;
-                let ipc = IpcBuffer::current();
-                let word = |w: MessageWord| ipc.mr(w as usize);
+                let word = |w: MessageWord| self.ipc.mr(w as usize);
                 let message = ExitMessage {
                     reason,
                     qualification: word(MessageWord::Qualification),

@@ -1,6 +1,5 @@
 //! Guest state, read when first asked for.
 
-use sel4::IpcBuffer;
 use sel4_microkit::{timestamp_counter, vcpu::EntryRegisters};
 use vmm_core::{
     control::ENTRY_CONTROLS,
@@ -114,7 +113,7 @@ impl Cpu for Vtx {
     #[inline]
     fn gpr(&mut self, register: Gpr) -> u64 {
         match message_register(register) {
-            Some(n) => IpcBuffer::current().mr(n),
+            Some(n) => self.ipc.mr(n),
             None => match self.cache.rsp {
                 Some(rsp) => rsp,
                 None => {
@@ -130,7 +129,7 @@ impl Cpu for Vtx {
     fn set_gpr(&mut self, register: Gpr, value: u64) {
         match message_register(register) {
             Some(n) => {
-                IpcBuffer::current().set_mr(n, value);
+                self.ipc.set_mr(n, value);
                 if self.registers == EntryRegisters::Kept {
                     self.registers = EntryRegisters::FromMessage;
                 }
