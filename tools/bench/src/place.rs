@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use bulkhead_build::Platform;
+
 use crate::{Spec, figure};
 
 /// A board that can be measured.
@@ -48,6 +50,30 @@ pub struct Place {
 impl Place {
     /// The only machine whose ticks are instructions.
     pub const MACHINE: &'static str = "bochs";
+
+    /// Where systems for this platform are measured.
+    pub fn of(platform: &Platform) -> Self {
+        let machine = Self::MACHINE;
+        match platform {
+            Platform::Bochs(profile) => Place {
+                board: Board::Bochs,
+                configuration: profile.name().into(),
+                kernel: "seL4 5.0.0, patched".into(),
+                machine,
+            },
+            Platform::Sdk(selection) => {
+                let version = selection.sdk().version();
+                let given = selection.kernel().is_given();
+                let whose = if given { "with a kernel of the user's" } else { "its own kernel" };
+                Place {
+                    board: Board::Sdk,
+                    configuration: selection.configuration().into(),
+                    kernel: format!("Microkit SDK {version}, {whose}"),
+                    machine,
+                }
+            }
+        }
+    }
 }
 
 impl fmt::Display for Place {

@@ -4,14 +4,15 @@ use anstyle::Style;
 use bulkhead_bench::{
     Change, Comparison, Counted, Figure, Phase, Place, Report, Request, Unit, Verdict,
 };
-use bulkhead_build::Workspace;
+use bulkhead_build::{Platform, Workspace};
 use bulkhead_host::{check_replaceable, replace};
 use bulkhead_machine::Runner;
+use bulkhead_sdk::{BOARD, VARIABLE};
 use miette::{Result, WrapErr};
 
 use crate::{
     cli::BenchArgs,
-    setup,
+    platform, setup,
     steps::Steps,
     ui::{self, BAD, CAUTION, Cell, FAINT, GOOD, HEADING, NAME, cell},
 };
@@ -21,6 +22,7 @@ const PLAIN: Style = Style::new();
 /// Measures; returns the exit status.
 pub fn bench(args: &BenchArgs, steps: &Steps) -> Result<u8> {
     let workspace = Workspace::find()?;
+    let platform = platform::chosen(&args.board, &args.profile)?;
     // Before anything long begins.
     let old = args.compare.as_deref().map(bulkhead_bench::read).transpose()?;
     for path in [&args.json, &args.svg].into_iter().flatten() {
@@ -28,7 +30,8 @@ pub fn bench(args: &BenchArgs, steps: &Steps) -> Result<u8> {
     }
     setup::system(&workspace, &[Runner::default()], steps, args.no_install)?;
     let filter = args.filter.as_deref();
-    let report = bulkhead_bench::run(&Request { workspace: &workspace, filter, progress: steps })?;
+    let request = Request { workspace: &workspace, platform: &platform, filter, progress: steps };
+    let report = bulkhead_bench::run(&request)?;
     if let Some(path) = &args.json {
         bulkhead_bench::write(path, &report.figures, &report.place, report.linux.as_deref())
             .wrap_err("the figures are not kept")?;
@@ -37,6 +40,12 @@ pub fn bench(args: &BenchArgs, steps: &Steps) -> Result<u8> {
         replace(path, bulkhead_bench::svg(&report).as_bytes())?;
     }
     show(&report);
+    if args.board.board.is_none() && matches!(platform, Platform::Bochs(_)) {
+        ui::say(&format!(
+            "{CAUTION}the board {BOARD} was not measured{CAUTION:#}: it needs a Microkit SDK \
+             (--sdk DIR or {VARIABLE})"
+        ));
+    }
     if let Some(old) = old {
         let left_out = |name: &str| filter.is_some_and(|filter| !name.contains(filter));
         let linux = report.linux.as_deref();

@@ -238,6 +238,10 @@ pub struct TestArgs {
 pub struct BenchArgs {
     /// Measure only figures whose names contain this, such as cpuid or latency
     pub filter: Option<String>,
+    #[command(flatten)]
+    pub profile: ProfileArgs,
+    #[command(flatten)]
+    pub board: BoardArgs,
     /// Write the figures to this file, one JSON object a line
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub json: Option<PathBuf>,

@@ -5,12 +5,13 @@
 use std::sync::OnceLock;
 
 use bulkhead_bench::{Figure, Report, Request, SLACK, run};
-use bulkhead_build::Workspace;
+use bulkhead_build::{Platform, Workspace};
 use bulkhead_progress::Silent;
 
 fn measured(filter: Option<&str>) -> Report {
     let workspace = Workspace::find().expect("tests run in the checkout");
-    run(&Request { workspace: &workspace, filter, progress: &Silent })
+    let platform = Platform::default();
+    run(&Request { workspace: &workspace, platform: &platform, filter, progress: &Silent })
         .unwrap_or_else(|report| panic!("{report:?}"))
 }
 

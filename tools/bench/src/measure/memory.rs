@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeSet, io};
 
-use bulkhead_build::{Overrides, Profile, build_system};
+use bulkhead_build::{Overrides, build_system};
 use bulkhead_sdf::{Board, ProtectionDomain, SearchPath, SetVarValue, Source, compile, parse};
 use miette::{IntoDiagnostic, Result, miette};
 use sel4::{abi, cap::ObjectType};
@@ -37,7 +37,8 @@ impl Memory {
     }
 }
 
-/// Of the default system's VMM.
+/// Of the default system's VMM, on the embedded board: a SDK's tool makes objects
+/// by rules of its own.
 ///
 /// # Errors
 /// The system cannot be built.
@@ -46,7 +47,7 @@ pub fn measure(request: &Request<'_>) -> Result<Memory> {
     let built = build_system(bulkhead_build::Request {
         workspace: request.workspace,
         description: Some(&description),
-        platform: Profile::Release.into(),
+        platform: request.platform.clone(),
         overrides: Overrides::default(),
         bill: false,
         progress: &bulkhead_progress::Silent,

@@ -9,7 +9,7 @@ mod tiny;
 
 use std::{fs, path::PathBuf};
 
-use bulkhead_build::{Profile, Workspace};
+use bulkhead_build::{Platform, Workspace};
 use bulkhead_host::file;
 use bulkhead_progress::Progress;
 use miette::Result;
@@ -25,6 +25,8 @@ use crate::{BenchError, Board, Figure, Place, Spec, watch::Watch};
 pub struct Request<'a> {
     /// The checkout.
     pub workspace: &'a Workspace,
+    /// What is measured.
+    pub platform: &'a Platform,
     /// Only figures with this in their names; `None` is all.
     pub filter: Option<&'a str>,
     /// Hears what is being done.
@@ -140,12 +142,7 @@ impl Run {
 /// # Errors
 /// A system cannot be built, or what runs on it does not do what it should.
 pub fn run(request: &Request<'_>) -> Result<Report> {
-    let place = Place {
-        board: Board::Bochs,
-        configuration: Profile::Release.name().into(),
-        kernel: "seL4 5.0.0".into(),
-        machine: Place::MACHINE,
-    };
+    let place = Place::of(request.platform);
     let wanted = wanted(place.board, request.filter)?;
     let runs: Vec<Run> = Run::ALL
         .into_iter()
@@ -154,7 +151,7 @@ pub fn run(request: &Request<'_>) -> Result<Report> {
     let systems = Systems::build(request, &runs)?;
     let mut results = Results::default();
     for &run in &runs {
-        let folder = logs(request.workspace, run)?;
+        let folder = logs(request.workspace, &place, run)?;
         let watch = Watch { run: run.name(), log: folder.join("console.log") };
         let machine = systems.machine(run, &folder);
         request.progress.begin(&format!("measuring {}", run.what()), None);
@@ -210,9 +207,9 @@ fn wanted(board: Board, filter: Option<&str>) -> Result<Vec<Spec>, BenchError> {
     }
 }
 
-/// Where a run's logs go: `target/bulkhead/logs/bench/NAME`.
-fn logs(workspace: &Workspace, run: Run) -> Result<PathBuf, BenchError> {
-    let folder = workspace.out.join("logs/bench").join(run.name());
+/// Where a run's logs go: `target/bulkhead/logs/bench/BOARD/NAME`.
+fn logs(workspace: &Workspace, place: &Place, run: Run) -> Result<PathBuf, BenchError> {
+    let folder = workspace.out.join("logs/bench").join(place.board.name()).join(run.name());
     fs::create_dir_all(&folder).map_err(file("create", &folder))?;
     Ok(folder)
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bulkhead_build::{Lease, Overrides, Profile, build_system};
+use bulkhead_build::{Lease, Overrides, build_system};
 use bulkhead_guest::LinuxImages;
 use bulkhead_machine::{Config, DEFAULT_MEMORY, Mebibytes};
 use bulkhead_progress::{Progress, Silent};
@@ -119,7 +119,7 @@ fn build(
     let built = build_system(bulkhead_build::Request {
         workspace,
         description: Some(&workspace.root.join(description)),
-        platform: Profile::Release.into(),
+        platform: request.platform.clone(),
         overrides,
         bill: false,
         progress,
