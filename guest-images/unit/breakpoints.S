@@ -33,6 +33,17 @@ main:
     CHECK32(e)
     HAS_DR(6, DR6_CLEAR)
 
+    /* Where the kernel does not switch debug registers none strikes, and says so:
+     * Bulkhead's CPUID leaf 40000101h, EBX bit 0. */
+    movl $0x40000100, %eax
+    cpuid
+    cmpl $0x6b6c7542, %ebx      /* "Bulk" */
+    jne 1f
+    movl $0x40000101, %eax
+    cpuid
+    testl $1, %ebx
+    jz watched
+1:
     /* A breakpoint on an instruction is a fault. */
     SET_DR(0, instruction)
     SET_DR(7, DR7_CLEAR | DR7_L0)
@@ -55,6 +66,7 @@ main:
     CHECK32(e)
     HAS_DR(6, DR6_CLEAR | DR6_B0)
 
+watched:
     /* An access to a debug register that is watched is a fault, which ends the watch. */
     SET_DR(6, DR6_CLEAR)
     SET_DR(7, DR7_CLEAR | DR7_GD)

@@ -22,7 +22,7 @@
 //! | 4000_0001h | KVM features: NOP_IO_DELAY, PV_EOI; no hypercall, no paravirtual clock, no steal time |
 //! | 4000_0010h | EAX TSC, EBX APIC timer, in kHz (VMware's convention) |
 //! | 4000_0100h | "Bulkhead"; EAX highest leaf of ours |
-//! | 4000_0101h | EAX version of this interface, 2 |
+//! | 4000_0101h | EAX version of this interface, 3; EBX bit 0: breakpoints strike (the kernel switches debug registers) |
 //! | 4000_0102h | exits with reason ECX so far, this one included: EAX low, EBX high half; ECX of 80: all other reasons; EDX 1 |
 //! | 4000_0103h | counter ECX ([`Counter`]) as of this exit: EAX low, EBX high half; EDX 1, or 0 if there is none |
 //! | 8000_0001h | LAHF, LZCNT, PREFETCHW, SYSCALL, NX, 1 GiB pages, RDTSCP, long mode, where the host has them |
@@ -158,7 +158,9 @@ const BULKHEAD_EXITS: u32 = 0x4000_0102;
 /// Other counters.
 const BULKHEAD_COUNTERS: u32 = 0x4000_0103;
 /// Version of the interface behind them.
-const BULKHEAD_VERSION: u32 = 2;
+const BULKHEAD_VERSION: u32 = 3;
+/// EBX of [`BULKHEAD_INTERFACE`]: breakpoints strike.
+const BULKHEAD_BREAKPOINTS: u32 = 1 << 0;
 /// The width of linear addresses: four-level paging.
 const LINEAR_BITS: u32 = 48;
 /// Physical address width of a host that does not say (Intel SDM vol. 3A,
@@ -265,7 +267,11 @@ impl Cpuid {
             kvm_features: Leaf { eax: KVM_NOP_IO_DELAY | KVM_PV_EOI, ..NOTHING },
             frequencies: Leaf { eax: khz(tsc.hz()), ebx: khz(u64::from(crystal.hz)), ..NOTHING },
             bulkhead: signature(BULKHEAD_MAX, b"Bulkhead\0\0\0\0"),
-            bulkhead_version: Leaf { eax: BULKHEAD_VERSION, ..NOTHING },
+            bulkhead_version: Leaf {
+                eax: BULKHEAD_VERSION,
+                ebx: if switchable.debug_registers { BULKHEAD_BREAKPOINTS } else { 0 },
+                ..NOTHING
+            },
         }
     }
 
