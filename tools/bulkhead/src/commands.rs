@@ -149,8 +149,8 @@ pub fn check(file: &Path, board: &BoardArgs, profile: &ProfileArgs) -> Result<u8
         Ok(parsed) => parsed,
         Err(problems) => return Ok(refuse(&problems)),
     };
-    for warning in &parsed.warnings {
-        show(warning);
+    for problem in parsed.warnings.iter().chain(&parsed.notes) {
+        show(problem);
     }
     if let Err(problems) = configuration::beside(file, &parsed.system) {
         return Ok(refuse(&problems));

@@ -167,6 +167,26 @@ impl Board {
         }
     }
 
+    /// The same board in one of the SDK's configurations for several
+    /// processors, `smp-release` or `smp-debug`.
+    pub fn x86_64_generic_vtx_smp() -> Self {
+        Board {
+            name: "x86_64_generic_vtx-smp",
+            // KernelMaxNumNodes of the SDK's build.
+            cores: 16,
+            // KernelNumDomains there, and one entry besides the kernel's own:
+            // there is nothing to schedule.
+            scheduling_domains: 1,
+            schedule_length: 2,
+            ..Board::x86_64_generic_vtx()
+        }
+    }
+
+    /// Every board.
+    pub fn all() -> [Board; 3] {
+        [Board::bochs(), Board::x86_64_generic_vtx(), Board::x86_64_generic_vtx_smp()]
+    }
+
     /// Address of a protection domain's IPC buffer.
     pub fn ipc_buffer(&self) -> u64 {
         self.user_top & !(system_spec::PAGE_SIZE - 1)

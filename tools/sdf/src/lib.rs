@@ -3,7 +3,7 @@
 //! A description is the Microkit's System Description File, unchanged: what
 //! the Microkit's tool rejects is rejected here, with file, line, column,
 //! rule and cure. What a [`Board`] cannot do is a named error, what it accepts
-//! without acting on it a warning.
+//! without acting on it a note.
 //!
 //! It is stricter where that tool (2.3.0) crashes or lets through what cannot
 //! work: an unknown `region_paddr`, a child's number above 61, a second virtual

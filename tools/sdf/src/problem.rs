@@ -84,6 +84,7 @@ impl Diagnostic for Problem {
         Some(match self.rule.weight() {
             Weight::Error => Severity::Error,
             Weight::Warning => Severity::Warning,
+            Weight::Note => Severity::Advice,
         })
     }
 

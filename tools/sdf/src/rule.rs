@@ -7,6 +7,8 @@ pub enum Weight {
     Error,
     /// The description is obeyed, though perhaps not as meant.
     Warning,
+    /// Nothing is wrong with the description; its board does less than others.
+    Note,
 }
 
 macro_rules! rules {
@@ -153,7 +155,7 @@ rules! {
 
     // The board.
     Unsupported unsupported Error "a description asks only for what its board can do";
-    NotEnforced not_enforced Warning "the board accepts this and does not act on it";
+    NotEnforced not_enforced Note "the board accepts this and does not act on it";
     ReservedPort reserved_port Error "a port that the kernel uses cannot be given away";
     ReservedMemory reserved_memory Error "a page that the kernel uses cannot be given away";
     MemoryBudget memory_budget Error "a system fits into its machine's memory";

@@ -10,23 +10,34 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn descriptions() -> Vec<PathBuf> {
-    let mut found = vec![root().join("system.xml")];
-    for entry in std::fs::read_dir(root().join("systems")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|e| e == "system") {
-            found.push(path);
+/// Every description, and the boards that it is for: a folder in `systems/` is
+/// named after the only one.
+fn descriptions() -> Vec<(PathBuf, Vec<Board>)> {
+    let all = vec![Board::bochs(), Board::x86_64_generic_vtx()];
+    let (sdk, smp) = (Board::x86_64_generic_vtx(), Board::x86_64_generic_vtx_smp());
+    let mut found = vec![(root().join("system.xml"), all.clone())];
+    for (folder, boards) in [
+        ("systems", all),
+        ("systems/x86_64_generic_vtx-smp", vec![smp]),
+        // Of docs/microkit.md.
+        ("docs/examples", vec![sdk]),
+    ] {
+        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|e| e == "system") {
+                found.push((path, boards.clone()));
+            }
         }
     }
-    assert!(found.len() > 3, "{found:?}");
+    assert!(found.len() > 4, "{found:?}");
     found
 }
 
 #[test]
-fn our_own_descriptions_break_no_rule_on_any_board() {
-    for path in descriptions() {
+fn our_own_descriptions_break_no_rule_on_the_boards_that_they_are_for() {
+    for (path, boards) in descriptions() {
         let source = Source::read(&path).unwrap();
-        for board in [Board::bochs(), Board::x86_64_generic_vtx()] {
+        for board in boards {
             match parse(&source, &board, &NotBuilt) {
                 Ok(parsed) => {
                     assert!(parsed.warnings.is_empty(), "{}", render(&parsed.warnings, 100));
@@ -38,10 +49,33 @@ fn our_own_descriptions_break_no_rule_on_any_board() {
 }
 
 #[test]
+fn nothing_in_the_default_system_is_left_undone_by_a_board() {
+    let source = Source::read(&root().join("system.xml")).unwrap();
+    for board in Board::all() {
+        let notes = parse(&source, &board, &NotBuilt).unwrap().notes;
+        assert!(notes.is_empty(), "{}", render(&notes, 100));
+    }
+}
+
+#[test]
+fn a_system_for_several_processors_is_refused_where_there_is_one() {
+    let path = root().join("systems/x86_64_generic_vtx-smp/two-processors.system");
+    for board in [Board::bochs(), Board::x86_64_generic_vtx()] {
+        let problems = parse(&Source::read(&path).unwrap(), &board, &NotBuilt).unwrap_err();
+        let rules: Vec<_> = problems.iter().map(|p| p.rule().code()).collect();
+        assert_eq!(rules, ["cpu", "cpu"]);
+    }
+}
+
+#[test]
 fn our_own_configurations_fit_their_descriptions() {
-    for path in descriptions() {
+    for (path, boards) in descriptions() {
+        if path.ends_with("docs/examples/driver.system") {
+            // It has no domain that has a configuration.
+            continue;
+        }
         let source = Source::read(&path).unwrap();
-        let system = parse(&source, &Board::bochs(), &NotBuilt).unwrap().system;
+        let system = parse(&source, &boards[0], &NotBuilt).unwrap().system;
         let checked = configuration::load(&configuration::path_beside(&path))
             .and_then(|c| configuration::check(&system, &c).map(|()| c));
         match checked {

@@ -239,6 +239,9 @@ impl Context<'_> {
             Support::Full => return,
             Support::NotEnforced(why) => {
                 let message = format!("{what} is not enforced on board {board}: {why}");
+                if !self.noted.insert(message.clone()) {
+                    return;
+                }
                 self.problem(Rule::NotEnforced, at, message)
             }
             Support::Missing(why) => {

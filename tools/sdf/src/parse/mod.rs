@@ -19,7 +19,7 @@ mod schedule;
 pub(crate) use element::nearest;
 pub(crate) use io_space::IO_TOP;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use roxmltree::{Document, Node, TextPos};
 use system_spec::{PdIndex, RegionIndex};
@@ -48,6 +48,9 @@ pub struct Parsed {
     pub system: System,
     /// Breaches that matter less, in the order of the text.
     pub warnings: Vec<Problem>,
+    /// What its board does not act on and others do, each kind told once, where
+    /// it comes first. Who only builds need not be shown it again and again.
+    pub notes: Vec<Problem>,
 }
 
 /// Reads a description and holds it to every rule of the Microkit and of its
@@ -63,6 +66,7 @@ pub fn parse(source: &Source, board: &Board, files: &dyn Files) -> Result<Parsed
         problems: Vec::new(),
         regions: HashMap::new(),
         domains: HashMap::new(),
+        noted: HashSet::new(),
     };
     let system = context.document();
     let failed = context.problems.iter().any(|p| p.rule().weight() == Weight::Error);
@@ -70,11 +74,15 @@ pub fn parse(source: &Source, board: &Board, files: &dyn Files) -> Result<Parsed
         Some(system) if !failed => {
             let mut warnings = context.problems;
             sort(&mut warnings);
-            Ok(Parsed { system, warnings })
+            let is_note = |p: &Problem| p.rule().weight() == Weight::Note;
+            let (notes, warnings) = warnings.into_iter().partition(is_note);
+            Ok(Parsed { system, warnings, notes })
         }
         _ => {
             // Of a broken description nobody can say what is unused.
-            context.problems.retain(|p| p.rule() != Rule::UnusedRegion);
+            context
+                .problems
+                .retain(|p| p.rule() != Rule::UnusedRegion && p.rule().weight() != Weight::Note);
             Err(Problems::new(context.problems))
         }
     }
@@ -90,6 +98,8 @@ struct Context<'a> {
     regions: HashMap<String, RegionIndex>,
     /// Declared protection domains, likewise.
     domains: HashMap<String, PdIndex>,
+    /// Which notes were made.
+    noted: HashSet<String>,
 }
 
 const SYSTEM_CHILDREN: &[&str] =

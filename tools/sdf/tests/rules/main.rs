@@ -30,7 +30,7 @@ fn problems(name: &str, text: &str) -> Vec<Problem> {
         None => Board::bochs(),
     };
     match parse(&Source::new(name, text), &board, &files()) {
-        Ok(parsed) => parsed.warnings,
+        Ok(parsed) => [parsed.warnings, parsed.notes].concat(),
         Err(problems) => problems.iter().cloned().collect(),
     }
 }
