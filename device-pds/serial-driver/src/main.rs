@@ -25,8 +25,8 @@
 
 use sddf::serial::{Consumer, Producer, Shared};
 use sel4_microkit::{
-    Channel, ChannelSet, Handler, Infallible, IoPort, debug_println, memory_region,
-    protection_domain, started, var,
+    Channel, ChannelSet, DeferredAction, Handler, Infallible, IoPort, Notifications, debug_println,
+    memory_region, protection_domain, started, var,
 };
 use serial_driver_core::Driver;
 use serial_driver_core::ports::PortRange;
@@ -39,6 +39,7 @@ struct Domain {
     driver: Driver<PortRange>,
     virtualiser: Channel,
     interrupt: Channel,
+    notifications: Notifications,
 }
 
 #[protection_domain]
@@ -60,7 +61,8 @@ fn init() -> Domain {
     started(interrupt.irq_ack());
     let driver =
         Driver::new(uart, started(Consumer::attach(transmit)), started(Producer::attach(receive)));
-    let mut domain = Domain { driver, virtualiser, interrupt };
+    let mut domain =
+        Domain { driver, virtualiser, interrupt, notifications: Notifications::default() };
     domain.serve();
     domain
 }
@@ -69,7 +71,7 @@ impl Domain {
     fn serve(&mut self) {
         let outcome = self.driver.serve();
         if outcome.notify {
-            self.virtualiser.notify();
+            self.notifications.notify(self.virtualiser);
         }
         if let Some(complaint) = outcome.complaint {
             debug_println!("serial driver: {complaint}");
@@ -87,5 +89,9 @@ impl Handler for Domain {
         }
         self.serve();
         Ok(())
+    }
+
+    fn take_deferred_action(&mut self) -> Option<DeferredAction> {
+        self.notifications.take()
     }
 }

@@ -31,8 +31,8 @@
 use bulkhead_config::{CLIENTS_MAX, SerialVirt};
 use sddf::serial::{Consumer, PeerError, Producer, Shared};
 use sel4_microkit::{
-    Channel, ChannelSet, Handler, Infallible, debug_println, memory_region, memory_region_opt,
-    protection_domain, started,
+    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
+    memory_region, memory_region_opt, protection_domain, started,
 };
 use serial_virt_core::{ClientQueues, Virt};
 use shmem::{Read, ReadWrite, Region};
@@ -46,6 +46,7 @@ const fn channel(client: usize) -> Channel {
 
 struct Domain {
     virt: Virt,
+    notifications: Notifications,
 }
 
 /// The regions of one client: what it writes, then what it reads.
@@ -145,7 +146,7 @@ fn init() -> Domain {
             Err(e) => virt.add_closed(name, e),
         });
     }
-    let mut domain = Domain { virt };
+    let mut domain = Domain { virt, notifications: Notifications::default() };
     domain.serve();
     domain
 }
@@ -154,10 +155,10 @@ impl Domain {
     fn serve(&mut self) {
         let outcome = self.virt.serve();
         if outcome.driver {
-            DRIVER.notify();
+            self.notifications.notify(DRIVER);
         }
         for client in outcome.clients.iter() {
-            channel(client).notify();
+            self.notifications.notify(channel(client));
         }
         if let Some(complaint) = outcome.complaint {
             debug_println!("serial virtualiser: {complaint}");
@@ -171,5 +172,9 @@ impl Handler for Domain {
     fn notified(&mut self, _: ChannelSet) -> Result<(), Infallible> {
         self.serve();
         Ok(())
+    }
+
+    fn take_deferred_action(&mut self) -> Option<DeferredAction> {
+        self.notifications.take()
     }
 }

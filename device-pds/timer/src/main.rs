@@ -26,8 +26,8 @@
 
 use deadline::{ClientWord, ClockWriter, Tsc};
 use sel4_microkit::{
-    Channel, ChannelSet, Handler, debug_println, memory_region, memory_region_opt,
-    protection_domain, started, timestamp_counter,
+    Channel, ChannelSet, DeferredAction, Handler, Notifications, debug_println, memory_region,
+    memory_region_opt, protection_domain, started, timestamp_counter,
 };
 use shmem::{ReadWrite, Region, Word32};
 use timer_core::calibrate::calibrate;
@@ -65,6 +65,7 @@ impl Registers for Block {
 
 struct Domain {
     timer: Timer<Block>,
+    notifications: Notifications,
 }
 
 #[protection_domain]
@@ -88,7 +89,8 @@ fn init() -> Domain {
     ];
     let words = regions.map(|region| region.map(|region| started(ClientWord::new(&region))));
     let clients = words.each_ref().map(Option::is_some);
-    let mut domain = Domain { timer: Timer::new(hpet, frequency, words) };
+    let timer = Timer::new(hpet, frequency, words);
+    let mut domain = Domain { timer, notifications: Notifications::default() };
     // Tells everybody that the clock is measured and, after a restart, that
     // what they told the domain before may be forgotten.
     for (client, _) in clients.into_iter().enumerate().filter(|&(_, there)| there) {
@@ -108,7 +110,7 @@ impl Domain {
     fn serve(&mut self) -> Result<(), HpetError> {
         let woken: ClientSet = self.timer.serve(now())?;
         for client in woken.iter() {
-            channel(client).notify();
+            self.notifications.notify(channel(client));
         }
         Ok(())
     }
@@ -128,5 +130,9 @@ impl Handler for Domain {
             self.timer.look_at(client);
         }
         self.serve()
+    }
+
+    fn take_deferred_action(&mut self) -> Option<DeferredAction> {
+        self.notifications.take()
     }
 }

@@ -12,7 +12,7 @@ use crate::symbols;
 // The capability space of a protection domain, as in Microkit 2.3.
 pub(crate) const INPUT: u64 = 1;
 pub(crate) const REPLY: u64 = 4;
-const NOTIFICATION_BASE: u64 = 10;
+pub(crate) const NOTIFICATION_BASE: u64 = 10;
 const ENDPOINT_BASE: u64 = NOTIFICATION_BASE + 64;
 pub(crate) const IRQ_BASE: u64 = ENDPOINT_BASE + 64;
 const TCB_BASE: u64 = IRQ_BASE + 64;
@@ -64,26 +64,6 @@ impl Channel {
         IrqHandler::from_address(IRQ_BASE + self.0 as u64).ack().map_err(IrqAckError)
     }
 
-    /// Notifies the other end when this domain next waits, in the same kernel call
-    /// where the kernel has one for both; see
-    /// [`Handler::take_deferred_action`](crate::Handler::take_deferred_action).
-    ///
-    /// # Panics
-    /// The description does not grant it.
-    pub fn defer_notify(self) -> DeferredAction {
-        assert!(self.may_notify(), "{self:?} may not be notified");
-        DeferredAction { target: NOTIFICATION_BASE + self.0 as u64, info: MessageInfo::new(0, 0) }
-    }
-
-    /// Lets the interrupt line fire again when this domain next waits.
-    ///
-    /// # Panics
-    /// The channel is not an interrupt line.
-    pub fn defer_irq_ack(self) -> DeferredAction {
-        assert!(symbols::irqs() >> self.0 & 1 != 0, "{self:?} is not an interrupt line");
-        DeferredAction { target: IRQ_BASE + self.0 as u64, info: IrqHandler::ACK }
-    }
-
     /// Calls the other end and waits for its reply. The caller trusts the
     /// callee: while that hangs, so does this domain.
     ///
@@ -98,22 +78,6 @@ impl Channel {
             ipc.set_mr(n, word);
         }
         reply.info
-    }
-}
-
-/// What a domain leaves for the moment at which it waits again. Dropping it undoes
-/// it.
-#[must_use = "it is done by whoever waits next"]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct DeferredAction {
-    pub(crate) target: u64,
-    pub(crate) info: MessageInfo,
-}
-
-impl DeferredAction {
-    /// Does it now.
-    pub(crate) fn execute(self) {
-        Endpoint::from_address(self.target).send(self.info);
     }
 }
 

@@ -24,14 +24,16 @@
 use freestanding as _;
 
 mod channel;
+mod deferred;
 mod entry;
 mod handler;
 mod io_port;
 mod symbols;
 pub mod vcpu;
 
-pub use channel::{Channel, ChannelSet, Child, DeferredAction};
+pub use channel::{Channel, ChannelSet, Child};
 pub use core::convert::Infallible;
+pub use deferred::{DeferredAction, Notifications};
 pub use handler::{Event, Handler, Never, acknowledge_all_irqs, recv};
 pub use io_port::IoPort;
 pub use sel4::{MessageInfo, Word, timestamp_counter};
