@@ -34,16 +34,9 @@ main:
     HAS_DR(6, DR6_CLEAR)
 
     /* Where the kernel does not switch debug registers none strikes, and says so:
-     * Bulkhead's CPUID leaf 40000101h, EBX bit 0. */
-    movl $0x40000100, %eax
-    cpuid
-    cmpl $0x6b6c7542, %ebx      /* "Bulk" */
-    jne 1f
-    movl $0x40000101, %eax
-    cpuid
-    testl $1, %ebx
+     * Bulkhead's CPUID leaf 40000101h. */
+    testl $BREAKPOINTS, bulkhead
     jz watched
-1:
     /* A breakpoint on an instruction is a fault. */
     SET_DR(0, instruction)
     SET_DR(7, DR7_CLEAR | DR7_L0)

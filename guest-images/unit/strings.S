@@ -131,6 +131,8 @@ long:
     CHECK64(e)
     testq %rcx, %rcx
     CHECK64(z)
+    testl $PAGE_FAULTS, bulkhead(%rip)
+    jz canonical
     /* A destination that is not there: #PF, and the elements before it done. */
     andl $~1, directories + (0x600000 >> 21) * 8(%rip)
     movq %cr3, %rax
@@ -151,6 +153,7 @@ long:
     FAULTED64(14, 0)
     cmpq $0x600000, %rsi
     CHECK64(e)
+canonical:
     /* Not canonical. */
     movq $0x8000000000000000, %rdi
     TRY64(insb)

@@ -3,7 +3,7 @@
 
 pub use sel4::abi::{
     EntryRegisters, VmEntry,
-    current::{entry_calls, vcpu::*},
+    current::vcpu::*,
 };
 use sel4::{
     Badge,

@@ -35,6 +35,7 @@ impl Vtx {
             rdtscp: granted & u64::from(secondary::RDTSCP) != 0,
             invpcid: granted & u64::from(secondary::INVPCID) != 0,
             debug_registers: DEBUG_REGISTERS,
+            cr2: CR2_REGISTER.is_some(),
             extended_state: extended_state(),
         };
         self.require(field::EXIT_CONTROLS, exit::SAVE_PREEMPTION_TIMER, 0);

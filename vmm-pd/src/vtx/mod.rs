@@ -105,6 +105,7 @@ impl Vtx {
                 rdtscp: false,
                 invpcid: false,
                 debug_registers: false,
+                cr2: false,
                 extended_state: 0,
             },
             refused: None,
@@ -125,7 +126,7 @@ impl Vtx {
         self.refused
     }
 
-    /// Kernel calls so far, entries left out.
+    /// Kernel calls so far, entries and what they take along left out.
     #[inline]
     pub fn calls(&self) -> u64 {
         self.calls
@@ -145,7 +146,6 @@ impl Vtx {
     #[inline(always)]
     pub fn run(&mut self) -> Stopped {
         let registers = core::mem::take(&mut self.registers);
-        self.calls += vcpu::entry_calls(registers);
         match vcpu::enter(self.cap, &mut self.entry, registers) {
             Return::Notified(_) => {
                 let arrival = Arrival::of(core::mem::take(&mut self.entry.interruption));

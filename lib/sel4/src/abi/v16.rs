@@ -155,14 +155,6 @@ pub mod vcpu {
     }
 }
 
-/// Kernel calls that an entry takes besides itself.
-pub const fn entry_calls(registers: EntryRegisters) -> u64 {
-    match registers {
-        EntryRegisters::Kept => 0,
-        EntryRegisters::FromMessage | EntryRegisters::FromMessageAndCr2 => 1,
-    }
-}
-
 /// Runs the guest of the calling thread's VCPU until it exits or a notification
 /// arrives. The registers are taken even if it returns at once.
 #[inline(always)]

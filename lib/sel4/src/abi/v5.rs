@@ -133,11 +133,6 @@ const fn length(registers: EntryRegisters) -> Word {
     }
 }
 
-/// Kernel calls that an entry takes besides itself.
-pub const fn entry_calls(_registers: EntryRegisters) -> u64 {
-    0
-}
-
 /// Runs the guest of the calling thread's VCPU until it exits or a notification
 /// arrives. The registers are taken even if it returns at once.
 #[inline(always)]

@@ -22,7 +22,7 @@
 //! | 4000_0001h | KVM features: NOP_IO_DELAY, PV_EOI; no hypercall, no paravirtual clock, no steal time |
 //! | 4000_0010h | EAX TSC, EBX APIC timer, in kHz (VMware's convention) |
 //! | 4000_0100h | "Bulkhead"; EAX highest leaf of ours |
-//! | 4000_0101h | EAX version of this interface, 3; EBX bit 0: breakpoints strike (the kernel switches debug registers) |
+//! | 4000_0101h | EAX version of this interface, 3; EBX bit 0: breakpoints strike (the kernel switches debug registers), bit 1: an instruction that the VMM executes for the guest can end in a page fault (the kernel sets CR2) |
 //! | 4000_0102h | exits with reason ECX so far, this one included: EAX low, EBX high half; ECX of 80: all other reasons; EDX 1 |
 //! | 4000_0103h | counter ECX ([`Counter`]) as of this exit: EAX low, EBX high half; EDX 1, or 0 if there is none |
 //! | 8000_0001h | LAHF, LZCNT, PREFETCHW, SYSCALL, NX, 1 GiB pages, RDTSCP, long mode, where the host has them |
@@ -63,6 +63,8 @@ pub struct Switchable {
     /// DR0 to DR3 and DR6 are switched. Without, the guest's are
     /// [`DebugRegisters`](crate::debug_registers::DebugRegisters).
     pub debug_registers: bool,
+    /// CR2 can be set with a page fault.
+    pub cr2: bool,
     /// The state components (bits of XCR0) that XSAVE switches; zero if none.
     pub extended_state: u64,
 }
@@ -161,6 +163,8 @@ const BULKHEAD_COUNTERS: u32 = 0x4000_0103;
 const BULKHEAD_VERSION: u32 = 3;
 /// EBX of [`BULKHEAD_INTERFACE`]: breakpoints strike.
 const BULKHEAD_BREAKPOINTS: u32 = 1 << 0;
+/// The VMM can give the guest a page fault.
+const BULKHEAD_PAGE_FAULTS: u32 = 1 << 1;
 /// The width of linear addresses: four-level paging.
 const LINEAR_BITS: u32 = 48;
 /// Physical address width of a host that does not say (Intel SDM vol. 3A,
@@ -269,7 +273,8 @@ impl Cpuid {
             bulkhead: signature(BULKHEAD_MAX, b"Bulkhead\0\0\0\0"),
             bulkhead_version: Leaf {
                 eax: BULKHEAD_VERSION,
-                ebx: if switchable.debug_registers { BULKHEAD_BREAKPOINTS } else { 0 },
+                ebx: if switchable.debug_registers { BULKHEAD_BREAKPOINTS } else { 0 }
+                    | if switchable.cr2 { BULKHEAD_PAGE_FAULTS } else { 0 },
                 ..NOTHING
             },
         }

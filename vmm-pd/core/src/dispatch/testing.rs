@@ -33,7 +33,7 @@ impl Bench {
     /// On a kernel that switches everything but extended state.
     pub fn new(cpu: FakeCpu) -> Self {
         let (rdtscp, invpcid, debug_registers) = (true, true, true);
-        Self::on(cpu, Switchable { rdtscp, invpcid, debug_registers, extended_state: 0 })
+        Self::on(cpu, Switchable { rdtscp, invpcid, debug_registers, cr2: true, extended_state: 0 })
     }
 
     /// On a kernel that switches this.

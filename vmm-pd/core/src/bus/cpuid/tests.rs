@@ -3,9 +3,14 @@ use proptest::prelude::*;
 use super::*;
 
 const BOTH: Switchable =
-    Switchable { rdtscp: true, invpcid: true, debug_registers: true, extended_state: 0 };
-const NEITHER: Switchable =
-    Switchable { rdtscp: false, invpcid: false, debug_registers: false, extended_state: 0 };
+    Switchable { rdtscp: true, invpcid: true, debug_registers: true, cr2: true, extended_state: 0 };
+const NEITHER: Switchable = Switchable {
+    rdtscp: false,
+    invpcid: false,
+    debug_registers: false,
+    cr2: false,
+    extended_state: 0,
+};
 
 fn tsc() -> TscFrequency {
     TscFrequency::new(100_000_000).unwrap()

@@ -32,7 +32,13 @@ impl Bench {
         };
         let cpuid = Cpuid::new(
             host,
-            Switchable { rdtscp, invpcid: true, debug_registers: true, extended_state: 0 },
+            Switchable {
+                rdtscp,
+                invpcid: true,
+                debug_registers: true,
+                cr2: true,
+                extended_state: 0,
+            },
             tsc,
         );
         Bench {

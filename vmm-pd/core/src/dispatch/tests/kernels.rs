@@ -4,8 +4,13 @@ use super::*;
 use crate::bus::cpuid::Switchable;
 use crate::cpu::testing::FakeCpu;
 
-const NOTHING: Switchable =
-    Switchable { rdtscp: false, invpcid: false, debug_registers: false, extended_state: 0 };
+const NOTHING: Switchable = Switchable {
+    rdtscp: false,
+    invpcid: false,
+    debug_registers: false,
+    cr2: false,
+    extended_state: 0,
+};
 /// MOV from a debug register to rbx, and to it from rax (Intel SDM vol. 3C, table
 /// 28-4).
 const FROM_DR: u64 = 1 << 4 | 3 << 8;
