@@ -56,13 +56,17 @@ pub(crate) fn write(
     named.sort_unstable();
     named.dedup();
     for name in named {
-        programs.push(program(workspace, domains, &find(name)?)?);
+        let found = find(name)?;
+        let given = is_given(workspace, made, &found);
+        programs.push(Program { given, ..program(workspace, domains, &found)? });
     }
     let mut prefills = Vec::new();
     for region in &system.regions {
         match &region.prefill {
             Some(Filled::File { path, .. }) => {
-                prefills.push(Prefill { name: path.value.clone(), path: find(&path.value)? });
+                let found = find(&path.value)?;
+                let given = is_given(workspace, made, &found);
+                prefills.push(Prefill { name: path.value.clone(), path: found, given });
             }
             Some(Filled::Bootinfo(_)) | None => {}
         }
@@ -80,10 +84,15 @@ pub(crate) fn write(
     })?)
 }
 
+/// Whether a file is the user's own: none that a build of ours made.
+fn is_given(workspace: &Workspace, made: &Made, path: &Path) -> bool {
+    !path.starts_with(&workspace.out) && !path.starts_with(&made.folder)
+}
+
 /// A program; one from outside the build's folder comes from no package.
 fn program(workspace: &Workspace, domains: &Domains, path: &Path) -> Result<Program> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let built = path.parent() == Some(&domains.folder);
     let package = if built { package_of(workspace, &name)? } else { None };
-    Ok(Program { name, path: path.to_owned(), package })
+    Ok(Program { name, path: path.to_owned(), package, given: false })
 }

@@ -120,8 +120,12 @@ impl Draft {
                 replace(&path, &bytes)?;
             }
         }
-        let files =
-            SearchPath::new([folder.to_owned(), domains.folder.clone(), workspace.out.clone()]);
+        let ours = [folder.to_owned(), domains.folder.clone(), workspace.out.clone()];
+        // Programs and files of the user's own lie beside the description. The
+        // SDK's tool is called from another folder.
+        let beside = self.file.canonicalize().ok();
+        let beside = beside.as_deref().and_then(Path::parent).map(Path::to_owned);
+        let files = SearchPath::new(ours.into_iter().chain(beside));
         let source = Source::new(&self.name, self.text.as_str());
         let mut board = Board { memory: None, ..platform.board() };
         let mut parsed = parse(&source, &board, &files)?;

@@ -102,8 +102,17 @@ fn key(realised: &Realised, selection: &Selection, workspace: &Workspace) -> Res
     });
     let mut files = Vec::new();
     for name in programs.chain(prefills) {
-        let found = realised.files.find(name);
-        files.push(found.ok_or_else(|| miette!("{name} has vanished"))?);
+        let Some(found) = realised.files.find(name) else {
+            let folders = realised.files.folders().iter().map(|folder| folder.display());
+            let folders: Vec<String> = folders.map(|folder| folder.to_string()).collect();
+            return Err(miette!(
+                help = "the domains of vmm-pd/ and device-pds/ are built here; a program or file \
+                        of your own goes beside the description",
+                "the description names {name}, which is in none of {}",
+                folders.join(", ")
+            ));
+        };
+        files.push(found);
     }
     files.extend(selection.inputs());
     files.extend(maker(workspace)?);

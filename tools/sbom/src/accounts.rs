@@ -25,8 +25,9 @@ use crate::{
 /// gcc: the C library, and the compiler's run-time functions.
 const STATIC_LIBRARIES: [&str; 2] = ["libc.a", "libgcc.a"];
 
-/// Where the source of a file is that an option named.
-const GIVEN: &str = "whoever built the image gave this file by an option, and knows";
+/// Where the source of a file is that an option named, or that lies beside the
+/// description.
+const GIVEN: &str = "whoever built the image gave this file, and knows";
 
 /// Folders of guests that are assembled from this project, in `target/bulkhead`.
 const OWN_GUESTS: [&str; 3] = ["guest/bench", "guest/hostile", "guest/unit"];
@@ -179,6 +180,8 @@ impl Accounts<'_> {
             made_of = self.linked(package, &bytes)?;
             let core = self.toolchain.component(Part::Core, &mut self.components);
             made_of.push((Origin::Linked, core));
+        } else if program.given {
+            made_of.push((Origin::Given, self.unknown(&program.name, &bytes, GIVEN)));
         }
         self.inventory.add(&format!("system/{}", program.name), &bytes, made_of)
     }
@@ -194,7 +197,7 @@ impl Accounts<'_> {
     }
 
     fn prefill(&mut self, prefill: &Prefill) -> Result<(), SbomError> {
-        let Prefill { name, path } = prefill;
+        let Prefill { name, path, given: beside } = prefill;
         let Image { out, folder, guest, .. } = *self.image;
         // Two guests can share a file, and a given one has its path as its name.
         let named = PathBuf::from(name);
@@ -218,7 +221,7 @@ impl Accounts<'_> {
         let own_guest = OWN_GUESTS.iter().any(|own| path.starts_with(out.join(own)));
         let made_of = if own_guest || path.starts_with(folder) {
             vec![(Origin::Made, self.ours()?)]
-        } else if given {
+        } else if given || *beside {
             let name = shown.rsplit('/').next().unwrap_or(&shown);
             vec![(Origin::Given, self.unknown(name, &bytes, GIVEN))]
         } else {
@@ -347,16 +350,23 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(refused(accounts.boot_file("stray", b"x")), "stray");
-        let program = Program { name: "stray.elf".into(), path: stray.clone(), package: None };
+        let mut program =
+            Program { name: "stray.elf".into(), path: stray.clone(), package: None, given: false };
         assert_eq!(refused(accounts.program(&program)), "system/stray.elf");
-        let prefill =
-            |name: &Path| Prefill { name: name.display().to_string(), path: stray.clone() };
+        let prefill = |name: &Path| Prefill {
+            name: name.display().to_string(),
+            path: stray.clone(),
+            given: false,
+        };
         assert_eq!(refused(accounts.prefill(&prefill(Path::new("stray")))), "system/stray");
 
         // One that an option named is its giver's.
         accounts.prefill(&prefill(&stray)).unwrap();
         let (_, given) = accounts.inventory.iter().next().unwrap();
         assert_eq!(given.made_of[0].0, Origin::Given);
+        // So is one that lies beside the description.
+        program.given = true;
+        accounts.program(&program).unwrap();
         // What the boot loader starts is the kernel that was built.
         let changed = accounts.boot_file("kernel", b"y");
         assert!(matches!(changed, Err(SbomError::Changed { .. })), "{changed:?}");

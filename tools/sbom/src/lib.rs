@@ -52,6 +52,8 @@ pub struct Program {
     pub path: PathBuf,
     /// The package of the workspace that it was built from, if it was.
     pub package: Option<String>,
+    /// It is the user's own, who knows what it is made of.
+    pub given: bool,
 }
 
 /// A file that fills a memory region.
@@ -61,6 +63,8 @@ pub struct Prefill {
     pub name: String,
     /// The file.
     pub path: PathBuf,
+    /// It is the user's own, as above.
+    pub given: bool,
 }
 
 /// The kernel of an image.
