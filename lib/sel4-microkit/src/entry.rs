@@ -89,6 +89,9 @@ pub fn panicked(info: &PanicInfo<'_>) -> ! {
     let mut message = Message { length: 0, bytes: [0; MESSAGE_MAX] };
     // Writing into the buffer cannot fail.
     let _ = write!(message, "{info}");
+    // Where no initial task of ours reads the message (the Microkit's monitor
+    // shows registers only), a debug kernel's console has it.
+    crate::debug_println!("{info}");
     // SAFETY: UD2 always faults; the fault handler does not resume this
     // thread, and if it did, UD2 would fault again after the jump.
     unsafe {

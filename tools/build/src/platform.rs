@@ -65,6 +65,15 @@ impl Platform {
         }
     }
 
+    /// Whether faults of protection domains are reported on the kernel's console:
+    /// by the Microkit's monitor, where its kernel prints.
+    pub fn reports_on_kernel_console(&self) -> bool {
+        match self {
+            Platform::Bochs(_) => false,
+            Platform::Sdk(selection) => selection.facts().prints,
+        }
+    }
+
     /// For people.
     pub fn name(&self) -> String {
         match self {

@@ -78,6 +78,9 @@ pub struct Built {
     pub guests: Vec<Guest>,
     /// What the machine needs.
     pub memory: Mebibytes,
+    /// Whether faults of its domains are reported on the kernel's console, for
+    /// lack of an initial task of ours ([`bulkhead_machine::Config::monitor`]).
+    pub monitor: bool,
     /// What was noted about the description.
     pub warnings: Vec<Problem>,
 }
@@ -125,6 +128,7 @@ pub fn build_system(request: Request<'_>) -> Result<Built> {
         domains: domains.folder,
         guests: guests(&system.system, &system.configuration),
         memory: system.memory,
+        monitor: platform.reports_on_kernel_console(),
         warnings: system.warnings,
     })
 }

@@ -7,7 +7,7 @@ use bulkhead_build::{
     Built, GuestOverrides, Overrides, Platform, Request, Workspace, build_system, read_description,
 };
 use bulkhead_host::file;
-use bulkhead_machine::Runner;
+use bulkhead_machine::{MEMORY_MAX, Runner};
 use bulkhead_progress::Progress;
 use bulkhead_sdf::{NotBuilt, Problem, Problems, System, configuration, parse};
 use miette::{Result, miette};
@@ -57,12 +57,24 @@ pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
     let runner = console.machine.runner();
     runner.check_host()?;
     let built = built(system, runner, &workspace, steps)?;
+    if built.memory > MEMORY_MAX {
+        let boot = built.boot.as_deref().map(|folder| format!(", from {}", folder.display()));
+        return Err(miette!(
+            help = format!(
+                "give the guests less memory (--memory), or boot it on a PC that has it{}",
+                boot.unwrap_or_default()
+            ),
+            "the system takes {} of memory, and the machine here can have {MEMORY_MAX}",
+            built.memory
+        ));
+    }
     // To the end of the run.
     let _lease = built.lease;
     let logs = workspace.run_folder("run")?;
     let mut machine = bulkhead_machine::Config::new(built.image, &logs.path);
     machine.memory = built.memory;
     machine.runner = runner;
+    machine.monitor = built.monitor;
     let named = |guest: bulkhead_build::Guest| Named { guest: guest.name, pd: guest.pd };
     crate::run::run(Session {
         machine,

@@ -38,6 +38,9 @@ pub struct Config {
     pub memory: Mebibytes,
     /// Who provides it.
     pub runner: Runner,
+    /// Whether what a Microkit's monitor says on the kernel's console counts as
+    /// status lines: its debug configurations report faults there and nowhere else.
+    pub monitor: bool,
 }
 
 impl Config {
@@ -48,6 +51,7 @@ impl Config {
             logs: logs.into(),
             memory: DEFAULT_MEMORY,
             runner: Runner::default(),
+            monitor: false,
         }
     }
 }

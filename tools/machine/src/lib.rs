@@ -37,6 +37,7 @@ mod frames;
 mod host;
 mod kvm;
 mod machine;
+mod monitor;
 mod qemu;
 mod status;
 mod supervisor;

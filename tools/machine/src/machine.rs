@@ -18,7 +18,7 @@ use crate::{
     emulator::{self, Emulator},
     frames::FrameReader,
     kvm::Lack,
-    supervisor::{Event, Inbox, Supervisor},
+    supervisor::{Event, Inbox, KernelLog, Supervisor},
 };
 
 /// Why a machine could not be started.
@@ -180,6 +180,11 @@ impl Machine {
         lay_out(directory.path(), &image, &logs)
             .and_then(|()| emulator::lay_out(directory.path(), &config, &console, &status))
             .map_err(no_directory)?;
+        let kernel = config
+            .monitor
+            .then(|| KernelLog::open(&logs.kernel))
+            .transpose()
+            .map_err(host("read the kernel's console"))?;
         let (inbox, wake) = Inbox::new().map_err(host("create a pipe"))?;
         let supervisor = Supervisor {
             console,
@@ -188,6 +193,7 @@ impl Machine {
             wake,
             on_event,
             frames: FrameReader::new(),
+            kernel,
         };
         let (thread, process) = spawn(supervisor, config, directory.path().to_owned())?;
         Ok(Machine { inbox, supervisor: Some(thread), process, logs, _directory: directory })

@@ -8,18 +8,21 @@
 use std::{
     collections::VecDeque,
     fmt,
+    fs::File,
     io::{self, PipeReader, PipeWriter, Read, Write},
     os::{fd::AsFd, unix::process::ExitStatusExt},
+    path::Path,
     process::ExitStatus,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
     console::Console,
     emulator::{Emulator, Heard, Words},
     frames::FrameReader,
+    monitor::MonitorReader,
     status::Status,
 };
 
@@ -123,6 +126,8 @@ pub(crate) struct Supervisor<F> {
     pub wake: PipeReader,
     pub on_event: F,
     pub frames: FrameReader,
+    /// The kernel's console, if a Microkit's monitor reports there.
+    pub kernel: Option<KernelLog>,
 }
 
 impl<F: FnMut(Event)> Supervisor<F> {
@@ -139,6 +144,7 @@ impl<F: FnMut(Event)> Supervisor<F> {
         // What it wrote before its end may still lie in the channels.
         let _ = self.read_console();
         let _ = self.read_status();
+        let _ = self.read_kernel();
         let ending = match (served, status) {
             (Ok(Stop::Killed), _) => Ending::Killed,
             (Ok(Stop::Stuck), _) => words.stuck(),
@@ -162,7 +168,9 @@ impl<F: FnMut(Event)> Supervisor<F> {
                     PollFd::new(output, PollFlags::IN),
                     PollFd::new(&self.wake, PollFlags::IN),
                 ];
-                match poll(&mut fds, None) {
+                // A file does not wake anybody: it is looked at now and then.
+                let patience = self.kernel.as_ref().map(|_| &LOOK);
+                match poll(&mut fds, patience) {
                     Ok(_) | Err(rustix::io::Errno::INTR) => {}
                     Err(error) => return Err(error.into()),
                 }
@@ -175,6 +183,7 @@ impl<F: FnMut(Event)> Supervisor<F> {
             if status.contains(PollFlags::IN) {
                 self.read_status()?;
             }
+            self.read_kernel()?;
             if !woken.is_empty() {
                 // The read only empties the pipe; one byte a wake-up.
                 let _ = self.wake.read(&mut [0; 64])?;
@@ -209,6 +218,20 @@ impl<F: FnMut(Event)> Supervisor<F> {
         read_all(&self.console.near, |bytes| on_event(Event::Console(bytes.to_vec())))
     }
 
+    fn read_kernel(&mut self) -> io::Result<()> {
+        let Some(KernelLog { file, reader }) = &mut self.kernel else { return Ok(()) };
+        let mut buffer = [0; 4096];
+        loop {
+            let count = file.read(&mut buffer)?;
+            if count == 0 {
+                return Ok(());
+            }
+            for status in reader.push(&buffer[..count]) {
+                (self.on_event)(Event::Status(status));
+            }
+        }
+    }
+
     fn read_status(&mut self) -> io::Result<()> {
         let (frames, on_event) = (&mut self.frames, &mut self.on_event);
         read_all(&self.status.near, |bytes| {
@@ -216,6 +239,22 @@ impl<F: FnMut(Event)> Supervisor<F> {
                 on_event(Event::Status(Status::parse(&text)));
             }
         })
+    }
+}
+
+/// How often the kernel's console is looked at.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+
+/// The kernel's console, as far as it is read.
+pub(crate) struct KernelLog {
+    file: File,
+    reader: MonitorReader,
+}
+
+impl KernelLog {
+    /// From its beginning.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(KernelLog { file: File::open(path)?, reader: MonitorReader::default() })
     }
 }
 

@@ -69,6 +69,7 @@ impl System {
         .unwrap_or_else(|report| panic!("{name}: {report:?}"));
         let mut config = Config::new(built.image, "");
         config.memory = built.memory;
+        config.monitor = built.monitor;
         Session::start(name, config).holding(built.lease)
     }
 }

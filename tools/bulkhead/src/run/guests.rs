@@ -20,6 +20,7 @@ pub struct Named {
 /// One guest's course.
 struct Guest {
     named: Named,
+    started: bool,
     restarts: u32,
     end: Option<End>,
 }
@@ -39,8 +40,10 @@ pub struct Guests {
 impl Guests {
     /// None of them has ended.
     pub fn new(named: impl IntoIterator<Item = Named>) -> Self {
-        let guests =
-            named.into_iter().map(|named| Guest { named, restarts: 0, end: None }).collect();
+        let guests = named
+            .into_iter()
+            .map(|named| Guest { named, started: false, restarts: 0, end: None })
+            .collect();
         Guests { since: Instant::now(), guests }
     }
 
@@ -54,7 +57,10 @@ impl Guests {
                 };
                 match event {
                     // A guest that is started anew has not ended any more.
-                    GuestEvent::Started => guest.end = None,
+                    GuestEvent::Started => {
+                        guest.started = true;
+                        guest.end = None;
+                    }
                     GuestEvent::Restarted { count, .. } => {
                         guest.restarts = *count;
                         guest.end = None;
@@ -75,6 +81,12 @@ impl Guests {
             }
             Status::Ready | Status::Failed(_) | Status::PdReport { .. } | Status::Unknown(_) => {}
         }
+    }
+
+    /// Whether every guest has been started once. So it is for a system without
+    /// guests.
+    pub fn all_started(&self) -> bool {
+        self.guests.iter().all(|guest| guest.started)
     }
 
     /// Whether every guest has ended. Never so for a system without guests.
@@ -183,6 +195,18 @@ mod tests {
         see(&mut all, &["pd timer fault kind=vm address=0x0 ip=0x1 : null"]);
         assert!(!all.all_ended());
         assert_eq!(all.result(), 107);
+    }
+
+    #[test]
+    fn all_have_started_when_the_last_has() {
+        let started = |name: &str| Status::parse(&format!("guest {name} started"));
+        let mut guests =
+            Guests::new(["a", "b"].map(|name| Named { guest: name.into(), pd: name.into() }));
+        guests.observe(&started("a"));
+        assert!(!guests.all_started());
+        guests.observe(&started("b"));
+        assert!(guests.all_started());
+        assert!(Guests::new([]).all_started(), "there is none to wait for");
     }
 
     #[test]

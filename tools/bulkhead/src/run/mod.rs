@@ -41,8 +41,7 @@ pub struct Session {
     pub machine: bulkhead_machine::Config,
     /// Its guests; none when what boots is no system of ours.
     pub guests: Vec<Named>,
-    /// Hold keys back until the system says that it is ready. Not for images
-    /// that say nothing.
+    /// Hold keys back until the system is ready. Not for images that say nothing.
     pub wait_for_ready: bool,
     /// End it after this time.
     pub timeout: Option<Duration>,
@@ -281,19 +280,17 @@ impl Live {
                         self.console.message(&format!("      {FAINT}{place}{FAINT:#}"))?;
                     }
                 }
-                match status {
-                    Status::Ready | Status::Guest { event: GuestEvent::Started, .. } => {
-                        if let Some(held) = self.held.take() {
-                            self.keyboard.send(&held);
-                        }
-                        Ok(None)
-                    }
-                    Status::Failed(_) => Ok(Some(End::SystemFailed)),
-                    Status::PdFault { .. }
-                    | Status::PdReport { .. }
-                    | Status::Guest { .. }
-                    | Status::Unknown(_) => Ok(None),
+                if let Status::Failed(_) = status {
+                    return Ok(Some(End::SystemFailed));
                 }
+                // The SDK's board has nobody to say that the system is ready: it
+                // is when every guest has started.
+                if (status == Status::Ready || self.guests.all_started())
+                    && let Some(held) = self.held.take()
+                {
+                    self.keyboard.send(&held);
+                }
+                Ok(None)
             }
             Event::Ended(ending) => Ok(Some(End::Emulator(ending))),
         }

@@ -126,6 +126,9 @@ impl<'a> Call<'a> {
             .args(&words[1..])
             .current_dir(&self.folder)
             .env_remove("CARGO_MANIFEST_DIR")
+            // The default board, whoever runs the tests.
+            .env_remove("MICROKIT_SDK")
+            .env_remove("MICROKIT_KERNEL")
             .env("CARGO", self.checkout.programs().join("cargo"))
             .env("PATH", std::env::join_paths(paths).expect("no colons"))
             .env("TMPDIR", self.checkout.tmp())
