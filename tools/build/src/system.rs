@@ -81,6 +81,8 @@ pub struct Built {
     /// Whether faults of its domains are reported on the kernel's console, for
     /// lack of an initial task of ours ([`bulkhead_machine::Config::monitor`]).
     pub monitor: bool,
+    /// How many processors its domains are spread over.
+    pub processors: u8,
     /// What was noted about the description.
     pub warnings: Vec<Problem>,
 }
@@ -129,8 +131,14 @@ pub fn build_system(request: Request<'_>) -> Result<Built> {
         guests: guests(&system.system, &system.configuration),
         memory: system.memory,
         monitor: platform.reports_on_kernel_console(),
+        processors: processors(&system.system),
         warnings: system.warnings,
     })
+}
+
+/// One more than the highest that a domain is put on.
+fn processors(system: &System) -> u8 {
+    system.domains.iter().map(|domain| domain.cpu).max().unwrap_or(0).saturating_add(1)
 }
 
 /// What a system stands on.

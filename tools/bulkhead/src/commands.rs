@@ -73,6 +73,7 @@ pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
     let logs = workspace.run_folder("run")?;
     let mut machine = bulkhead_machine::Config::new(built.image, &logs.path);
     machine.memory = built.memory;
+    machine.processors = built.processors;
     machine.runner = runner;
     machine.monitor = built.monitor;
     let named = |guest: bulkhead_build::Guest| Named { guest: guest.name, pd: guest.pd };

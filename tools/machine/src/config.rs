@@ -36,6 +36,9 @@ pub struct Config {
     pub logs: PathBuf,
     /// Its memory.
     pub memory: Mebibytes,
+    /// How many processors it has. Bochs has one: of its two firmwares, the one
+    /// that shows more leaves caches off, which no guest's Linux survives.
+    pub processors: u8,
     /// Who provides it.
     pub runner: Runner,
     /// Whether what a Microkit's monitor says on the kernel's console counts as
@@ -50,6 +53,7 @@ impl Config {
             image: image.into(),
             logs: logs.into(),
             memory: DEFAULT_MEMORY,
+            processors: 1,
             runner: Runner::default(),
             monitor: false,
         }

@@ -27,7 +27,12 @@ use crate::{
 pub(crate) fn check(config: &Config) -> Result<(), MachineError> {
     config.runner.check_host()?;
     match config.runner {
-        Runner::Bochs { .. } => bochs::check()?,
+        Runner::Bochs { .. } => {
+            if config.processors > 1 {
+                return Err(MachineError::Processors { wanted: config.processors });
+            }
+            bochs::check()?;
+        }
         Runner::Qemu(_) => qemu::check()?,
     }
     host::has_memory(config.memory)
@@ -131,7 +136,7 @@ impl Emulator {
             Runner::Qemu(accelerator) => {
                 // Shorter than the pipe, so nobody waits.
                 teller.write_all(qemu::GREETING)?;
-                let line = qemu::command_line(config.memory, accelerator, console, status);
+                let line = qemu::command_line(config, accelerator, console, status);
                 (line, File::options().append(true).open(errors(directory))?.into())
             }
         };

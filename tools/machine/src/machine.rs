@@ -50,6 +50,15 @@ pub enum MachineError {
     #[error("QEMU with KVM cannot be the machine on this host:{}", list(.0))]
     #[diagnostic(help("Bochs, the default machine, emulates VT-x and needs none of this"))]
     Kvm(Vec<Lack>),
+    /// Bochs is asked for several processors.
+    #[error("this system is for {wanted} processors, and the machine that Bochs provides has one")]
+    #[diagnostic(help(
+        "run it by --machine qemu-kvm or on your own PC; `cargo bulkhead build` says what to boot"
+    ))]
+    Processors {
+        /// How many it needs.
+        wanted: u8,
+    },
     /// The host is smaller than the machine.
     #[error("the emulated PC has {wanted} of memory, more than this host, which has {host}")]
     #[diagnostic(help("give the guests less: --memory, or smaller regions in the description"))]

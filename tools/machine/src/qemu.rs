@@ -17,7 +17,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    config::{Accelerator, Mebibytes, names},
+    config::{Accelerator, Config, names},
     emulator::Heard,
     kvm::FEATURES,
     machine::MachineError,
@@ -84,7 +84,7 @@ fn suits(said: &str) -> Result<(), MachineError> {
 /// A reset ends it, for the machine of a seL4 system is never reset: what looks
 /// like one is a triple fault.
 pub(crate) fn command_line(
-    memory: Mebibytes,
+    config: &Config,
     accelerator: Accelerator,
     console: &Path,
     status: &Path,
@@ -105,8 +105,8 @@ pub(crate) fn command_line(
     option("-machine", "pc,hpet=on".into());
     option("-accel", accelerator.into());
     option("-cpu", processor);
-    option("-smp", "1".into());
-    option("-m", format!("{}M", memory.0));
+    option("-smp", config.processors.to_string());
+    option("-m", format!("{}M", config.memory.0));
     option("-rtc", format!("base={POWER_ON_DATE},clock=vm"));
     for (id, port) in [("console", console), ("status", status)] {
         option("-chardev", format!("serial,id={id},path={}", port.display()));
@@ -299,12 +299,19 @@ mod tests {
     fn only_the_accelerator_and_its_processor_differ() {
         let line = |accelerator| {
             let (console, status) = (Path::new("/dev/pts/7"), Path::new("/dev/pts/8"));
-            command_line(Mebibytes(512), accelerator, console, status)
+            let config = Config { processors: 3, ..Config::new("a.iso", "logs") };
+            command_line(&config, accelerator, console, status)
         };
         let (kvm, tcg) = (line(Accelerator::Kvm), line(Accelerator::Tcg));
         let differ: Vec<_> = kvm.iter().zip(&tcg).filter(|(a, b)| a != b).collect();
         let [(kvm, tcg), (host, max)] = differ[..] else { panic!("{differ:?}") };
         assert_eq!([kvm.as_str(), tcg, max], ["kvm", "tcg", "max"]);
+        let value = |of: &str, option: &str| {
+            let line = line(if of == "kvm" { Accelerator::Kvm } else { Accelerator::Tcg });
+            let at = line.iter().position(|word| word == option).unwrap();
+            line[at + 1].clone()
+        };
+        assert_eq!([value(tcg, "-smp"), value(tcg, "-m")], ["3", "1024M"]);
         assert!(host.starts_with("host,") && host.contains("+vmx") && host.contains("enforce"));
     }
 }

@@ -70,6 +70,7 @@ impl System {
         let mut config = Config::new(built.image, "");
         config.memory = built.memory;
         config.monitor = built.monitor;
+        config.processors = built.processors;
         Session::start(name, config).holding(built.lease)
     }
 }

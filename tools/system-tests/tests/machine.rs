@@ -277,6 +277,35 @@ fn the_hpet_replaces_the_8254_at_pin_2_and_the_ide_controller_is_a_piix(runner: 
     assert_eq!(said.get(10..16), Some("010180"), "{said}");
 }
 
+#[test]
+fn a_system_for_several_processors_is_not_started_on_one() {
+    let image = BareImage::new("1: jmp 1b");
+    let logs = tempfile::tempdir().expect("a temporary folder");
+    let config = Config { processors: 2, ..Config::new(image.path(), logs.path()) };
+    let error = Machine::start(config, |_| {}).map(|machine| machine.process_id());
+    assert!(matches!(error, Err(MachineError::Processors { wanted: 2 })), "{error:?}");
+}
+
+/// QEMU's tables tell firmware and kernel of each processor.
+#[test]
+fn qemu_has_as_many_processors_as_are_asked_for() {
+    // The firmware leaves the number in the CMOS byte 0x5f, less one.
+    let image = BareImage::new(
+        "       serial_start COM1
+                movb    $0x5f, %al
+                outb    %al, $0x70
+                inb     $0x71, %al
+                addb    $'1', %al
+                serial_put COM1
+                serial_drain COM1
+                power_off
+        1:      jmp     1b",
+    );
+    let config = Config { processors: 3, ..config(QEMU, &image) };
+    let mut session = Session::start("processors-qemu", config);
+    session.expect("^3", LIMIT);
+}
+
 /// Whatever this host is, the machine starts or every reason is told: there is
 /// no third way.
 #[test]
