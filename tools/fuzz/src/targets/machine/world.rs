@@ -46,6 +46,18 @@ pub(super) struct World {
     mode: u8,
 }
 
+/// What the kernel below switches: the embedded one, or that of a Microkit SDK
+/// which was built for AVX.
+fn switchable(sdk: bool) -> Switchable {
+    Switchable {
+        rdtscp: !sdk,
+        invpcid: true,
+        debug_registers: !sdk,
+        cr2: !sdk,
+        extended_state: if sdk { 7 } else { 0 },
+    }
+}
+
 impl World {
     pub(super) fn new(bytes: &mut Unstructured<'_>) -> Self {
         let tsc = frequency(bytes);
@@ -66,7 +78,7 @@ impl World {
                 restart_limit: u32::from(policy >> 4),
             },
             host_cpuid: &mut host,
-            switchable: Switchable { rdtscp: true, invpcid: true },
+            switchable: switchable(mode & 4 != 0),
             statistics: Recorder::host(),
         };
         let mut world = World {
