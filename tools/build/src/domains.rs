@@ -60,6 +60,9 @@ const FLAGS: &[&str] = &[
     "-Clink-arg=-Wl,-z,max-page-size=0x1000",
 ];
 
+/// The compiler's flag by which programs are for an SDK's kernel.
+pub const MCS: &str = "--cfg=sel4_mcs";
+
 /// Which kernel's interface programs are compiled for.
 enum Abi {
     /// The embedded kernel's.
@@ -73,7 +76,7 @@ impl Abi {
     fn flags(&self) -> &'static [&'static str] {
         match self {
             Abi::Embedded => &[],
-            Abi::Mcs(_) => &["--cfg=sel4_mcs", "--cfg=sel4_numbers"],
+            Abi::Mcs(_) => &[MCS, "--cfg=sel4_numbers"],
         }
     }
 
@@ -248,10 +251,19 @@ fn packages_in(workspace: &Workspace, folder: &str) -> Result<Vec<String>, Domai
 /// # Errors
 /// The checkout cannot be read.
 pub fn freestanding_packages(workspace: &Workspace) -> Result<Vec<String>, DomainsError> {
-    let mut packages = domain_packages(workspace)?;
-    packages.extend(packages_for_tests(workspace)?);
+    let mut packages = portable_packages(workspace)?;
     packages.extend(packages_in(workspace, TEST_TASKS)?);
     packages.push(ROOT_TASK.to_owned());
+    Ok(packages)
+}
+
+/// Those of them that run on every board: all but initial tasks.
+///
+/// # Errors
+/// The checkout cannot be read.
+pub fn portable_packages(workspace: &Workspace) -> Result<Vec<String>, DomainsError> {
+    let mut packages = domain_packages(workspace)?;
+    packages.extend(packages_for_tests(workspace)?);
     Ok(packages)
 }
 

@@ -26,7 +26,10 @@ mod workspace;
 
 pub use bulkhead_cargo::CHECKOUT;
 pub use bulkhead_sbom::Bill;
-pub use domains::{Domains, DomainsError, build_domains, build_test_task, freestanding_packages};
+pub use domains::{
+    Domains, DomainsError, MCS, build_domains, build_test_task, freestanding_packages,
+    portable_packages,
+};
 pub use draft::read_description;
 pub use guests::CannotStart;
 pub use lease::Lease;

@@ -228,6 +228,8 @@ pub struct RunArgs {
 pub struct TestArgs {
     /// Run only tests whose names contain this; lints and generated files are left out then
     pub filter: Option<String>,
+    #[command(flatten)]
+    pub board: BoardArgs,
     /// Install nothing: say what is missing instead
     #[arg(long)]
     pub no_install: bool,

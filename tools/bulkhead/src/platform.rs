@@ -13,7 +13,19 @@ pub const EMBEDDED: &str = "bochs";
 
 /// The environment variable that names a kernel, as `--override-kernel` does: for
 /// tests, which have no options of their own.
-const KERNEL_VARIABLE: &str = "MICROKIT_KERNEL";
+pub const KERNEL_VARIABLE: &str = "MICROKIT_KERNEL";
+
+/// The SDK that tests are to use besides the embedded board, if any; it is one
+/// that can be used.
+///
+/// # Errors
+/// It cannot be used.
+pub fn for_tests(board: &BoardArgs) -> Result<Option<PathBuf>> {
+    match chosen(board, &ProfileArgs::default())? {
+        Platform::Bochs(_) => Ok(None),
+        Platform::Sdk(selection) => Ok(Some(selection.sdk().root().to_owned())),
+    }
+}
 
 /// What is built for.
 ///
@@ -58,7 +70,7 @@ fn of_sdk(board: &BoardArgs, profile: &ProfileArgs, sdk: Option<PathBuf>) -> Res
     let name = board.board.as_deref().unwrap_or(BOARD);
     let Some(sdk) = sdk else { return Err(no_sdk(&format!("--board {name}"))) };
     let configuration = profile.config.as_deref().unwrap_or_else(|| profile.plain().name());
-    let kernel = board.override_kernel.clone().or_else(kernel_from_environment);
+    let kernel = board.override_kernel.clone().or_else(|| kernel_from_environment(configuration));
     Ok(select(&sdk, name, configuration, kernel.as_deref())?.into())
 }
 
@@ -71,8 +83,11 @@ fn select(
     Ok(Sdk::open(sdk)?.select(board, configuration, kernel)?)
 }
 
-fn kernel_from_environment() -> Option<PathBuf> {
-    std::env::var_os(KERNEL_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from)
+/// As `--override-kernel`; a folder has one for each configuration.
+fn kernel_from_environment(configuration: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(KERNEL_VARIABLE).filter(|name| !name.is_empty());
+    let named = PathBuf::from(named?);
+    Some(if named.is_dir() { named.join(configuration).join("sel4.elf") } else { named })
 }
 
 fn no_sdk(option: &str) -> miette::Report {

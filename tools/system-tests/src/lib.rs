@@ -6,10 +6,13 @@
 #![forbid(unsafe_code)]
 
 mod bare;
+pub mod debian;
 pub mod kernel;
 mod low_module;
+pub mod sdk;
 mod session;
 mod system;
+pub mod units;
 
 pub use bare::BareImage;
 pub use session::Session;

@@ -24,6 +24,8 @@ pub struct Session {
     seen: usize,
     statuses: Vec<Status>,
     ending: Option<Ending>,
+    /// Its guests, if it is a system of ours.
+    guests: Vec<String>,
     /// Keeps what it boots, where later builds could remove it.
     _lease: Option<Lease>,
 }
@@ -48,6 +50,7 @@ impl Session {
             seen: 0,
             statuses: Vec::new(),
             ending: None,
+            guests: Vec::new(),
             _lease: None,
         }
     }
@@ -57,6 +60,18 @@ impl Session {
     pub fn holding(mut self, lease: Lease) -> Self {
         self._lease = Some(lease);
         self
+    }
+
+    /// Knows the guests that it runs.
+    #[must_use]
+    pub fn with_guests(mut self, guests: Vec<String>) -> Self {
+        self.guests = guests;
+        self
+    }
+
+    /// The guests that it runs.
+    pub fn guests(&self) -> &[String] {
+        &self.guests
     }
 
     /// Waits until the console has shown this, after what earlier waits have

@@ -1,11 +1,14 @@
 //! Systems of ours on the machine under test.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use bulkhead_build::{GuestOverrides, Overrides, Profile, Request, Workspace, build_system};
+use bulkhead_build::{
+    Built, GuestOverrides, Overrides, Platform, Profile, Request, Workspace, build_system,
+};
 use bulkhead_machine::{Config, GuestEvent, Outcome, Status};
 use bulkhead_progress::Silent;
 
@@ -14,7 +17,7 @@ use crate::Session;
 /// A system to be tested.
 pub struct System {
     description: PathBuf,
-    profile: Profile,
+    platform: Platform,
     overrides: Overrides,
 }
 
@@ -29,7 +32,7 @@ impl System {
     pub fn new(description: &str) -> Self {
         System {
             description: workspace().root.join(description),
-            profile: Profile::Release,
+            platform: Platform::default(),
             overrides: Overrides::default(),
         }
     }
@@ -37,7 +40,14 @@ impl System {
     /// With the kernel's assertions and output.
     #[must_use]
     pub fn debug(mut self) -> Self {
-        self.profile = Profile::Debug;
+        self.platform = Profile::Debug.into();
+        self
+    }
+
+    /// On another board.
+    #[must_use]
+    pub fn on(mut self, platform: Platform) -> Self {
+        self.platform = platform;
         self
     }
 
@@ -57,21 +67,30 @@ impl System {
 
     /// Builds and boots it. `name` names its folder of logs.
     pub fn start(self, name: &str) -> Session {
-        let workspace = workspace();
-        let built = build_system(Request {
-            workspace: &workspace,
-            description: Some(&self.description),
-            platform: self.profile.into(),
-            overrides: self.overrides,
-            bill: false,
-            progress: &Silent,
-        })
-        .unwrap_or_else(|report| panic!("{name}: {report:?}"));
+        let built = self.build().unwrap_or_else(|report| panic!("{name}: {report}"));
         let mut config = Config::new(built.image, "");
         config.memory = built.memory;
         config.monitor = built.monitor;
         config.processors = built.processors;
-        Session::start(name, config).holding(built.lease)
+        let guests = built.guests.into_iter().map(|guest| guest.name).collect();
+        Session::start(name, config).holding(built.lease).with_guests(guests)
+    }
+
+    /// Builds it only.
+    ///
+    /// # Errors
+    /// As the user sees them.
+    pub fn build(self) -> Result<Built, String> {
+        let workspace = workspace();
+        build_system(Request {
+            workspace: &workspace,
+            description: Some(&self.description),
+            platform: self.platform,
+            overrides: self.overrides,
+            bill: false,
+            progress: &Silent,
+        })
+        .map_err(|report| format!("{report:?}"))
     }
 }
 
@@ -107,9 +126,17 @@ fn workspace() -> Workspace {
 }
 
 impl Session {
-    /// Waits until every protection domain is started.
+    /// Waits until every protection domain is started, or, where nobody says so,
+    /// every guest is.
     pub fn expect_ready(&mut self, limit: Duration) {
-        self.expect_status("of a ready system", |status| *status == Status::Ready, limit);
+        let mut waiting: BTreeSet<String> = self.guests().iter().cloned().collect();
+        let ready = |status: &Status| {
+            if let Status::Guest { guest, event: GuestEvent::Started } = status {
+                waiting.remove(guest);
+            }
+            *status == Status::Ready || waiting.is_empty()
+        };
+        self.expect_status("of a ready system", ready, limit);
     }
 
     /// Waits for a guest's end.

@@ -4,6 +4,7 @@ mod report;
 
 use std::{
     env,
+    ffi::{OsStr, OsString},
     fs::{self, File},
     io::{self, BufRead, BufReader, IsTerminal, Write},
     path::{Path, PathBuf},
@@ -12,21 +13,27 @@ use std::{
 };
 
 use anstyle::Style;
-use bulkhead_build::Workspace;
+use bulkhead_build::{MCS, Workspace};
 use bulkhead_machine::{Accelerator, Runner};
 use bulkhead_progress::Progress;
+use bulkhead_sdk::VARIABLE;
 use miette::{IntoDiagnostic, Result, WrapErr};
 
 use self::report::{Counts, News, Reader};
 use crate::{
-    cli::TestArgs,
-    docs, fuzz, setup, space,
+    cli::{BoardArgs, TestArgs},
+    docs, fuzz,
+    platform::{self, KERNEL_VARIABLE},
+    setup, space,
     steps::Steps,
     ui::{self, BAD, CAUTION, FAINT, GOOD, HEADING, cell},
 };
 
 /// The package of tests that boot whole systems.
 const SYSTEM_TESTS: &str = "system-tests";
+
+/// The part of the tests that they are.
+const SYSTEM_PART: &str = "system tests";
 
 /// Emulated machines at a time: each takes a processor for itself.
 const MACHINES: &str = "--test-threads=2";
@@ -41,12 +48,14 @@ struct Part {
 enum Verdict {
     Passed(Option<Counts>),
     Failed(Option<Counts>),
+    /// Holds why, and what helps.
     LeftOut(String),
 }
 
 /// Runs the tests; returns the exit status.
 pub fn test(args: &TestArgs, steps: &Steps) -> Result<u8> {
     let workspace = Workspace::find()?;
+    let environment = Environment::of(&args.board)?;
     let machines = [Runner::default(), Runner::Qemu(Accelerator::Tcg)];
     setup::system(&workspace, &machines, steps, args.no_install)?;
     let work = if args.filter.is_none() { space::TEST } else { space::BUILD };
@@ -57,15 +66,48 @@ pub fn test(args: &TestArgs, steps: &Steps) -> Result<u8> {
     if filter.is_none() {
         parts.push(format(&workspace, steps)?);
         parts.extend(clippy(&workspace, steps)?);
+        parts.push(other_kernel(&workspace, steps)?);
         parts.push(generated(&workspace, steps)?);
     }
-    parts.push(cargo_test(&workspace, steps, "host tests", &host_selection(&workspace)?, filter)?);
+    let host = host_selection(&workspace)?;
+    parts.push(cargo_test(&workspace, steps, "host tests", &host, &environment, filter)?);
     if filter.is_none() {
         parts.push(fuzzing(&workspace, steps)?);
     }
     let system = ["-p", SYSTEM_TESTS].map(String::from);
-    parts.push(cargo_test(&workspace, steps, "system tests", &system, filter)?);
+    parts.push(cargo_test(&workspace, steps, SYSTEM_PART, &system, &environment, filter)?);
+    if environment.sdk.is_none() {
+        let why = format!("not tested: set {VARIABLE}, or give --sdk DIR (Microkit SDK 2.3.x)");
+        let verdict = Verdict::LeftOut(why);
+        parts.push(Part { name: "the SDK's board", verdict, took: Duration::ZERO });
+    }
     Ok(conclude(&parts))
+}
+
+/// What tests find their SDK by.
+struct Environment {
+    sdk: Option<PathBuf>,
+    kernel: Option<PathBuf>,
+}
+
+impl Environment {
+    /// From the options, and the environment that there is.
+    fn of(board: &BoardArgs) -> Result<Environment> {
+        let sdk = platform::for_tests(board)?;
+        // Tests run elsewhere.
+        let kernel = board.override_kernel.as_ref().map(|path| path.canonicalize()).transpose();
+        Ok(Environment { sdk, kernel: kernel.into_diagnostic()? })
+    }
+
+    fn set(&self, command: &mut Command) {
+        match &self.sdk {
+            Some(sdk) => command.env(VARIABLE, sdk),
+            None => command.env_remove(VARIABLE),
+        };
+        if let Some(kernel) = &self.kernel {
+            command.env(KERNEL_VARIABLE, kernel);
+        }
+    }
 }
 
 fn cargo(workspace: &Workspace) -> Command {
@@ -111,6 +153,20 @@ fn clippy(workspace: &Workspace, steps: &Steps) -> Result<[Part; 2]> {
     ])
 }
 
+/// The same programs for the other kernel: they must compile for it where there is
+/// no SDK too. Cargo keeps these apart by a folder, not by flags.
+fn other_kernel(workspace: &Workspace, steps: &Steps) -> Result<Part> {
+    let folder = workspace.root.join("target/pd/lints-mcs");
+    let mut arguments = vec!["--quiet".into(), "--target-dir".into(), folder.into_os_string()];
+    for package in bulkhead_build::portable_packages(workspace)? {
+        arguments.extend(["--package".into(), package.into()]);
+    }
+    arguments.extend(["--", "-D", "warnings"].map(OsString::from));
+    let name = "lints for the SDK's kernel";
+    let flags = ("CARGO_ENCODED_RUSTFLAGS", MCS);
+    lint_with(workspace, steps, name, "clippy", &arguments, Some(flags))
+}
+
 /// Whether files that are made from others are as they would be made now.
 fn generated(workspace: &Workspace, steps: &Steps) -> Result<Part> {
     let since = Instant::now();
@@ -135,15 +191,27 @@ fn lint(
     subcommand: &str,
     arguments: &[String],
 ) -> Result<Part> {
+    lint_with(workspace, steps, name, subcommand, arguments, None)
+}
+
+fn lint_with(
+    workspace: &Workspace,
+    steps: &Steps,
+    name: &'static str,
+    subcommand: &str,
+    arguments: &[impl AsRef<OsStr>],
+    variable: Option<(&str, &str)>,
+) -> Result<Part> {
     let since = Instant::now();
     if !has(workspace, subcommand) {
-        let cure = format!("rustup component add {}", component(subcommand));
+        let cure = format!("not installed: rustup component add {}", component(subcommand));
         return Ok(Part { name, verdict: Verdict::LeftOut(cure), took: since.elapsed() });
     }
     steps.begin(name, None);
     let output = cargo(workspace)
         .arg(subcommand)
         .args(arguments)
+        .envs(variable)
         .output()
         .into_diagnostic()
         .wrap_err_with(|| format!("cannot start cargo {subcommand}"))?;
@@ -194,6 +262,7 @@ fn cargo_test(
     steps: &Steps,
     name: &'static str,
     selection: &[String],
+    environment: &Environment,
     filter: Option<&str>,
 ) -> Result<Part> {
     let since = Instant::now();
@@ -203,7 +272,8 @@ fn cargo_test(
     let mut child = {
         let mut command = cargo(workspace);
         command.args(["test", "--no-fail-fast"]).args(selection).args(filter);
-        if name == "system tests" {
+        environment.set(&mut command);
+        if name == SYSTEM_PART {
             command.args(["--", MACHINES]);
         }
         command.stdout(writer.try_clone().into_diagnostic()?).stderr(writer);
@@ -285,7 +355,7 @@ fn conclude(parts: &[Part]) -> u8 {
             Verdict::LeftOut(_) => (cell("left out", CAUTION), None),
         };
         let remark = match (&part.verdict, counts) {
-            (Verdict::LeftOut(cure), _) => format!("not installed: {cure}"),
+            (Verdict::LeftOut(why), _) => why.clone(),
             (_, Some(counts)) => {
                 total = total.plus(*counts);
                 let mut text = format!("{} passed, {} failed", counts.passed, counts.failed);

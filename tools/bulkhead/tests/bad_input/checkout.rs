@@ -63,6 +63,7 @@ pub fn real() -> &'static Path {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("a workspace");
         let output = Command::new(env!("CARGO_BIN_EXE_bulkhead"))
             .arg("build")
+            .env_remove("MICROKIT_SDK")
             .current_dir(root)
             .output()
             .expect("the command starts");

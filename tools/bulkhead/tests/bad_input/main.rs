@@ -19,6 +19,7 @@ mod locks;
 mod namespace;
 mod network;
 mod packages;
+mod sdk;
 mod signals;
 mod space;
 mod terminal;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Nothing: network::a_package_that_was_damaged_is_fetched_again_or_named,
         Root: packages::on_a_bare_debian_a_user_gets_the_packages_and_the_command,
         Root: packages::sudo_asks_at_a_terminal_only_and_what_it_runs_was_shown,
+        Nothing: sdk::an_sdk_that_cannot_be_used_is_refused_with_what_was_found_and_what_is_needed,
         Nothing: signals::a_signal_at_any_moment_leaves_nothing_and_the_next_run_works,
         Nothing: signals::a_killed_command_takes_its_emulator_along_and_the_next_one_cleans_up,
         Nothing: signals::a_closed_terminal_ends_the_run,
