@@ -122,3 +122,142 @@ fn key(realised: &Realised, selection: &Selection, workspace: &Workspace) -> Res
     }
     Ok(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::ErrorKind, process::Command};
+
+    use bulkhead_machine::DEFAULT_MEMORY;
+    use bulkhead_progress::Silent;
+    use bulkhead_sdf::{
+        Board, SearchPath, Source,
+        configuration::{self, Configuration},
+        parse,
+    };
+    use bulkhead_sdk::{BOARD, Sdk, fake::Fake};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const DESCRIPTION: &str = r#"<system>
+        <protection_domain name="x"><program_image path="x.elf" /></protection_domain>
+    </system>"#;
+
+    /// A system of one domain, and an SDK that a test makes; `None` where there is
+    /// nothing to write a CD with.
+    struct Place {
+        folder: TempDir,
+        fake: Fake,
+        workspace: Workspace,
+    }
+
+    impl Place {
+        fn new() -> Option<Place> {
+            let there = Command::new("xorriso").arg("-version").output();
+            if there.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+                eprintln!("skipped: xorriso is not installed");
+                return None;
+            }
+            let folder = tempfile::tempdir().unwrap();
+            let at = |name: &str| folder.path().join(name);
+            let fake = Fake::make(&at("sdk"));
+            fs::write(at("k.c"), "void _start(void) {}\n").unwrap();
+            let run = |command: &mut Command| assert!(command.status().unwrap().success());
+            run(Command::new("gcc")
+                .args(["-nostdlib", "-static", "-o"])
+                .args([at("k"), at("k.c")]));
+            let small = fake.path(&format!("board/{BOARD}/release/elf/sel4_32.elf"));
+            run(Command::new("objcopy").args(["-O", "elf32-i386"]).args([at("k"), small]));
+            fs::write(at("x.elf"), "a program").unwrap();
+            fs::write(at("system.xml"), DESCRIPTION).unwrap();
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+            let workspace = Workspace { root, out: at("out") };
+            Some(Place { folder, fake, workspace })
+        }
+
+        fn at(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn realised(&self, derived: bool) -> Realised {
+            let files = SearchPath::new([self.folder.path().to_owned()]);
+            let source = Source::new("system.xml", DESCRIPTION);
+            let parsed = parse(&source, &Board::x86_64_generic_vtx(), &files).unwrap();
+            let configuration: Configuration =
+                configuration::beside(&self.at("system.xml"), &parsed.system).unwrap();
+            Realised {
+                file: (!derived).then(|| self.at("system.xml")),
+                text: DESCRIPTION.into(),
+                system: parsed.system,
+                configuration,
+                files,
+                memory: DEFAULT_MEMORY,
+                warnings: parsed.warnings,
+            }
+        }
+
+        fn make(&self, derived: bool) -> Made {
+            let selection = Sdk::open(self.fake.root()).unwrap();
+            let selection = selection.select(BOARD, "release", None).unwrap();
+            let folder = self.at("system");
+            fs::create_dir_all(&folder).unwrap();
+            make(&self.realised(derived), &folder, &selection, &self.workspace, &Silent).unwrap()
+        }
+
+        /// How often the tool was called, and with which description.
+        fn calls(&self) -> Vec<String> {
+            let noted = fs::read_to_string(self.at("system/boot/arguments")).unwrap();
+            let descriptions =
+                noted.lines().filter(|line| line.ends_with(".xml") || line.ends_with(".system"));
+            descriptions.map(|line| line.rsplit('/').next().unwrap().to_owned()).collect()
+        }
+    }
+
+    #[test]
+    fn everything_that_boots_a_pc_is_in_one_folder() {
+        let Some(place) = Place::new() else { return };
+        let made = place.make(false);
+        let boot = made.boot.unwrap();
+        for name in [
+            "sel4.elf",
+            "sel4_32.elf",
+            "loader.img",
+            "bulkhead.iso",
+            "grub.cfg",
+            "pxelinux.cfg",
+            "boot.ipxe",
+        ] {
+            assert!(boot.join(name).is_file(), "{name}");
+        }
+        let loader = fs::metadata(boot.join("loader.img")).unwrap().len();
+        assert!(loader > 7, "the tool wrote 7 bytes, which fit into a hole of the kernel's");
+        assert!(fs::read_to_string(boot.join("grub.cfg")).unwrap().contains(KERNEL_COMMAND_LINE));
+    }
+
+    #[test]
+    fn the_tool_is_called_again_when_something_changed_and_only_then() {
+        let Some(place) = Place::new() else { return };
+        let first = fs::read(place.make(false).image).unwrap();
+        place.make(false);
+        assert_eq!(place.calls(), ["system.xml"]);
+        fs::write(place.at("x.elf"), "another program").unwrap();
+        place.make(false);
+        assert_eq!(place.calls().len(), 2, "a program");
+        place.fake.write(&format!("board/{BOARD}/release/elf/monitor.elf"), &{
+            let mut elf = bulkhead_sdk::fake::elf(2, 62);
+            elf.push(1);
+            elf
+        });
+        place.make(false);
+        assert_eq!(place.calls().len(), 3, "a file of the SDK's");
+        assert_eq!(fs::read(place.make(false).image).unwrap(), first, "the fake looks at neither");
+    }
+
+    #[test]
+    fn what_options_changed_is_a_description_of_its_own() {
+        let Some(place) = Place::new() else { return };
+        place.make(true);
+        assert_eq!(place.calls(), ["derived.system"]);
+        assert_eq!(fs::read_to_string(place.at("system/derived.system")).unwrap(), DESCRIPTION);
+    }
+}

@@ -371,4 +371,47 @@ mod tests {
         let changed = accounts.boot_file("kernel", b"y");
         assert!(matches!(changed, Err(SbomError::Changed { .. })), "{changed:?}");
     }
+
+    #[test]
+    fn what_an_sdk_has_given_is_named_as_the_sdk_s() {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let crates = bulkhead_cargo::Crates::of(&workspace).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let kernel = folder.path().join("kernel");
+        fs::write(&kernel, "k").unwrap();
+        for (given, origin, name) in
+            [(false, Origin::Unpacked, "seL4"), (true, Origin::Given, "kernel")]
+        {
+            let image = Image {
+                workspace: &workspace,
+                out: &workspace.join("target/bulkhead"),
+                crates: &crates,
+                iso: &kernel,
+                kernel: Kernel::Sdk { image: &kernel, release: "2.3.0".into(), given },
+                folder: folder.path(),
+                programs: Vec::new(),
+                prefills: Vec::new(),
+                guest: None,
+            };
+            let mut accounts = Accounts {
+                image: &image,
+                linked: Linked::default(),
+                checksums: Checksums::read(&workspace.join("Cargo.lock")).unwrap(),
+                toolchain: Toolchain::installed().unwrap(),
+                components: Components::default(),
+                inventory: Inventory::default(),
+            };
+            let changed = accounts.boot_file("kernel", b"other");
+            assert!(matches!(changed, Err(SbomError::Changed { .. })), "{changed:?}");
+            accounts.boot_file("kernel", b"k").unwrap();
+            accounts.boot_file("system", b"s").unwrap();
+            let made_of = |file: &str| -> Vec<(Origin, String)> {
+                let (_, entry) = accounts.inventory.iter().find(|(its, _)| *its == file).unwrap();
+                let named = |id| accounts.components.get(id).unwrap().name.clone();
+                entry.made_of.iter().map(|(origin, id)| (*origin, named(id))).collect()
+            };
+            assert_eq!(made_of("kernel"), [(origin, name.to_owned())]);
+            assert!(made_of("system").contains(&(Origin::Linked, "Microkit".into())));
+        }
+    }
 }
