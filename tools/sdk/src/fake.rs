@@ -3,8 +3,8 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// What a kernel's configuration has, as far as anybody here looks.
@@ -76,12 +76,17 @@ impl Fake {
 
     /// Replaces the tool by a script.
     ///
+    /// Another process writes it: a file that this one has open for writing stays
+    /// open for a moment in every program that another thread starts meanwhile, and
+    /// cannot be executed then (ETXTBSY).
+    ///
     /// # Panics
     /// As [`Fake::make`].
     pub fn write_tool(&self, script: &str) {
-        self.write("bin/microkit", script.as_bytes());
-        let all = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(self.path("bin/microkit"), all).expect("its permissions can be set");
+        self.write("bin/text", script.as_bytes());
+        let (text, tool) = (self.path("bin/text"), self.path("bin/microkit"));
+        let copied = Command::new("install").args(["-m", "755"]).args([&text, &tool]).status();
+        assert!(copied.expect("install starts").success(), "{}", tool.display());
     }
 
     /// Writes a file of it.

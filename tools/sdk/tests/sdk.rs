@@ -1,13 +1,7 @@
 //! What is refused of an SDK, and how its tool is called: with one that the test
 //! makes, whole or with one thing wrong.
 
-use std::{
-    fs,
-    ops::Deref,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use bulkhead_sdk::{
     BOARD, Image, Job, Sdk, SdkError, Selection,
@@ -15,25 +9,10 @@ use bulkhead_sdk::{
 };
 use tempfile::TempDir;
 
-/// One test at a time: a script that is being written while another test starts
-/// a program stays open in that for a moment, and cannot be executed (ETXTBSY).
-static ALONE: Mutex<()> = Mutex::new(());
-
-struct Alone(TempDir, #[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
-
-impl Deref for Alone {
-    type Target = TempDir;
-
-    fn deref(&self) -> &TempDir {
-        &self.0
-    }
-}
-
-fn fake() -> (Alone, Fake) {
-    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+fn fake() -> (TempDir, Fake) {
     let folder = tempfile::tempdir().unwrap();
     let fake = Fake::make(&folder.path().join("an sdk"));
-    (Alone(folder, alone), fake)
+    (folder, fake)
 }
 
 fn select(fake: &Fake) -> Result<Selection, SdkError> {
