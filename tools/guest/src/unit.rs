@@ -1,6 +1,7 @@
 //! The tiny guests of our own: assembled and linked, one file each.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -59,7 +60,8 @@ fn guests(
     fs::create_dir_all(out).map_err(GuestError::io("create", out))?;
     let mut guests = Vec::new();
     let mut shared = Vec::new();
-    for from in [&unit, &sources] {
+    // Mostly these are one folder.
+    for from in BTreeSet::from([&unit, &sources]) {
         for file in fs::read_dir(from).map_err(GuestError::io("read", from))?.flatten() {
             let path = file.path();
             match path.extension().and_then(|e| e.to_str()) {
@@ -126,4 +128,24 @@ fn assemble(include: &Path, source: &Path, script: &Path, to: &Path) -> Result<V
     let elf = fs::read(to).map_err(GuestError::io("read", to))?;
     let _ = fs::remove_file(to);
     Ok(elf)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use bulkhead_progress::Silent;
+
+    use super::*;
+
+    #[test]
+    fn each_guest_is_there_once() {
+        let out = tempfile::tempdir().unwrap();
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let request = Request { workspace: &workspace, out: out.path(), progress: &Silent };
+        for guests in [unit_guests(&request).unwrap(), hostile_guests(&request).unwrap()] {
+            let names: BTreeSet<&String> = guests.iter().map(|(name, _)| name).collect();
+            assert_eq!(names.len(), guests.len(), "{guests:?}");
+        }
+    }
 }
