@@ -31,6 +31,9 @@ const REGISTERS_MAX: usize = 32;
 /// How its lines begin.
 const MONITOR: &str = "MON|ERROR: ";
 
+/// Its first one.
+const RUNS: &str = "MON|INFO: Microkit Monitor started";
+
 /// What the kernel and the initialiser print when nothing goes on.
 const ENDS: [&str; 4] = [
     // A fault in the thread that handles faults, or in the initialiser.
@@ -48,6 +51,9 @@ const PANIC: &str = "panicked at ";
 #[derive(Debug, Default)]
 pub(crate) struct MonitorReader {
     line: Vec<u8>,
+    /// Whether the monitor has said that it runs: who panics before is the
+    /// initialiser.
+    runs: bool,
     /// What a panicking domain has printed so far.
     words: Vec<String>,
     /// Label of the message that announced a report.
@@ -98,7 +104,12 @@ impl MonitorReader {
             }
         } else if ENDS.iter().any(|end| line.starts_with(end)) {
             statuses.push(Status::Failed(line.to_owned()));
+        } else if !self.runs && self.words.len() == 1 {
+            // Where it was is on one line, why on the next.
+            let place = self.words.remove(0);
+            statuses.push(Status::Failed(format!("the Microkit's initialiser {place} {line}")));
         } else {
+            self.runs |= line.starts_with(RUNS);
             self.word(line);
         }
     }
@@ -295,7 +306,7 @@ mod tests {
     #[test]
     fn a_panic_comes_with_its_words_and_what_others_said_before_does_not() {
         let text =
-            "timer: time-stamp counter at 100000000 Hz\npanicked at src/main.rs:1:2:\nno memory\n"
+            "MON|INFO: Microkit Monitor started!\ntimer: at 1 Hz\npanicked at src/main.rs:1:2:\nno memory\n"
                 .to_owned()
                 + &report("UserException");
         assert_eq!(
@@ -339,7 +350,8 @@ mod tests {
 
     #[test]
     fn words_that_the_monitor_interrupts_are_kept() {
-        let text = "panicked at src/mai".to_owned() + &report("UserException");
+        let text = "MON|INFO: Microkit Monitor started!\npanicked at src/mai".to_owned()
+            + &report("UserException");
         assert_eq!(read(&text)[1], "vmm: panicked at src/mai");
     }
 
@@ -354,6 +366,14 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn an_initialiser_that_panics_ends_the_system_with_its_reason() {
+        let text =
+            "INFO  [sel4_capdl_initializer] Starting\npanicked at src/a.rs:1:2:\nno memory\nmore\n";
+        let failed = "system: failed to start: the Microkit's initialiser panicked at src/a.rs:1:2: no memory";
+        assert_eq!(read(text), [failed]);
     }
 
     #[test]
@@ -373,7 +393,7 @@ mod tests {
         reader.push(b"\n");
         reader.push(endless.as_bytes());
         assert_eq!(reader.fault.as_ref().unwrap().registers.len(), REGISTERS_MAX);
-        let mut reader = MonitorReader::default();
+        let mut reader = MonitorReader { runs: true, ..MonitorReader::default() };
         reader.push(("panicked at x\n".to_owned() + &"more\n".repeat(1000)).as_bytes());
         assert_eq!(reader.words.len(), WORDS_MAX);
     }
