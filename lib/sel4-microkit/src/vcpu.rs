@@ -1,10 +1,7 @@
 //! A domain's virtual CPU. The domain's own thread runs the guest: [`enter`]
 //! returns when the guest exits or a notification arrives.
 
-pub use sel4::abi::{
-    EntryRegisters, VmEntry,
-    current::vcpu::*,
-};
+pub use sel4::abi::{EntryRegisters, VmEntry, current::vcpu::*};
 use sel4::{
     Badge,
     abi::{VmReturn, current as abi},

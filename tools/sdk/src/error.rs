@@ -217,6 +217,21 @@ pub enum SdkError {
         /// The kernel.
         kernel: PathBuf,
     },
+    /// It has a virtual machine, and the kernel is one for several processors.
+    #[error(
+        "the system has a virtual machine, which the kernel of configuration `{configuration}` \
+         cannot run: seL4 16.0.0, built for several processors and 64-bit guests, loses its own GS \
+         base at a guest's first exit and stops (restore_vmx saves it below the place that \
+         handle_vmexit restores it from)"
+    )]
+    #[diagnostic(help(
+        "use a configuration for one processor, such as release; a kernel of your own in which \
+         that is corrected is given by --override-kernel FILE (or MICROKIT_KERNEL=FILE)"
+    ))]
+    MachineOnProcessors {
+        /// The configuration.
+        configuration: String,
+    },
     /// The kernel given instead of the SDK's cannot be one.
     #[error("the kernel {} cannot be used instead of the SDK's: {why}", path.display())]
     #[diagnostic(help(

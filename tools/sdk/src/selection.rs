@@ -100,9 +100,15 @@ impl Selection {
     /// Whether its kernel can run this many virtual machines.
     ///
     /// # Errors
-    /// They are several, and it mishandles them. A kernel that the user gives is
-    /// believed to take them, for whoever builds one knows why.
+    /// They are several, or it is for several processors, and it mishandles
+    /// them. A kernel that the user gives is believed to take them, for whoever
+    /// builds one knows why.
     pub fn admit(&self, machines: usize) -> Result<(), SdkError> {
+        if machines > 0 && self.facts.cores > 1 && !self.kernel.is_given() {
+            return Err(SdkError::MachineOnProcessors {
+                configuration: self.configuration.clone(),
+            });
+        }
         if machines > 1 && !self.kernel.takes_several() && !self.kernel.is_given() {
             return Err(SdkError::SeveralMachines {
                 machines,

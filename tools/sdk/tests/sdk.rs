@@ -157,6 +157,22 @@ fn the_sdk_s_kernel_takes_one_machine_and_not_two() {
     assert!(error.to_string().contains("pull request 1732"), "{error}");
 }
 
+#[test]
+fn the_sdk_s_kernel_for_several_processors_takes_no_machine() {
+    let (_folder, fake) = fake();
+    let settings = CONFIGURATION.replace(
+        r#""ENABLE_SMP_SUPPORT": false, "MAX_NUM_NODES": "1""#,
+        r#""ENABLE_SMP_SUPPORT": true, "MAX_NUM_NODES": "16""#,
+    );
+    assert_ne!(settings, CONFIGURATION);
+    fake.add(BOARD, "smp-release", &settings);
+    let sdk = Sdk::open(fake.root()).unwrap();
+    let selection = sdk.select(BOARD, "smp-release", None).unwrap();
+    selection.admit(0).unwrap();
+    let error = selection.admit(1).unwrap_err();
+    assert!(error.to_string().contains("GS base"), "{error}");
+}
+
 /// A program that objcopy takes for a kernel: any ELF file does.
 fn some_kernel(folder: &Path) -> std::path::PathBuf {
     let (source, kernel) = (folder.join("k.c"), folder.join("kernel.elf"));
