@@ -162,6 +162,7 @@ impl<'s> Machine<'s> {
                     self.enter()
                 }
                 Next::Guest(Outcome::Halt { until }) => {
+                    self.vm.statistics.set(Counter::KernelCalls, self.cpu.calls());
                     self.doorbell.flush();
                     self.timer.sleep(until, &self.vm.statistics);
                     Next::Guest(self.vm.notified(
@@ -182,21 +183,26 @@ impl<'s> Machine<'s> {
     /// Runs the guest until there is something else to do than that.
     fn enter(&mut self) -> Next {
         loop {
-            self.cpu.prepare(self.vm.next_deadline());
-            if let Some(refused) = self.cpu.refused() {
+            let statistics = &self.vm.statistics;
+            if let Err(refused) = self.cpu.prepare(self.vm.run_until(), statistics) {
                 return Next::Refused(refused);
             }
-            let statistics = &self.vm.statistics;
-            statistics.set(Counter::KernelCalls, self.cpu.calls());
             statistics.entering(self.cpu.now().0);
             let outcome = match self.cpu.run() {
                 Stopped::Exit(message) => {
-                    let outcome =
-                        self.vm.exited(&mut self.cpu, &mut self.ram, &mut self.doorbell, &message);
+                    let Machine { cpu, vm, ram, doorbell, .. } = self;
+                    let next = vm.handle(cpu, ram, doorbell, &message);
+                    if vm.passes(next) && !doorbell.busy() {
+                        continue;
+                    }
                     if self.doorbell.busy() {
                         self.attend(message.reason == PREEMPTION_TIMER_EXPIRED);
                     }
-                    outcome
+                    if self.vm.passes(next) {
+                        Outcome::Resume
+                    } else {
+                        self.vm.settle(next, &mut self.cpu, &mut self.ram)
+                    }
                 }
                 Stopped::Notified(arrival) => {
                     self.vm.statistics.returned(self.cpu.now().0);
@@ -232,6 +238,7 @@ impl<'s> Machine<'s> {
             self.breach_told = true;
             self.status.say(format_args!("report : the console is closed: {breach}"));
         }
+        self.doorbell.attended();
     }
 
     /// Loads the guest and sets its first instruction.
@@ -269,6 +276,7 @@ impl<'s> Machine<'s> {
     }
 
     fn ended(&mut self, result: u8, why: fmt::Arguments<'_>) {
+        self.vm.statistics.set(Counter::KernelCalls, self.cpu.calls());
         self.vm.statistics.ended(self.cpu.now().0);
         self.doorbell.flush();
         self.status.insist(format_args!("stopped result={result} : {why}"));

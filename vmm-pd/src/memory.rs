@@ -47,6 +47,12 @@ impl GuestMemory for Ram {
     fn is_ram(&self, gpa: Gpa) -> bool {
         gpa.0 < self.size()
     }
+
+    /// One load, where a copy of any length is a loop.
+    #[inline]
+    fn read_u64(&self, gpa: Gpa) -> Result<u64, NotRam> {
+        self.0.read_u64(Ram::offset(gpa, 8)?).map_err(|_| NotRam { gpa, length: 8 })
+    }
 }
 
 /// A guest image in a read-only region. The region is whole pages; beyond the

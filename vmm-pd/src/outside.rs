@@ -39,6 +39,9 @@ pub struct Doorbell {
     channel: Channel,
     debug: String<DEBUG_LINE>,
     debug_complete: bool,
+    /// Something waits for [`Doorbell::flush`], [`Doorbell::ring`] or
+    /// [`Doorbell::take_debug_line`], or may: one test at each exit.
+    busy: bool,
 }
 
 impl Doorbell {
@@ -57,6 +60,7 @@ impl Doorbell {
             channel,
             debug: String::new(),
             debug_complete: false,
+            busy: false,
         })
     }
 
@@ -72,11 +76,15 @@ impl Doorbell {
         self.ring();
     }
 
-    /// Whether anything waits for [`Doorbell::flush`], [`Doorbell::ring`] or
-    /// [`Doorbell::take_debug_line`].
-    #[inline]
+    /// Whether anything waits to be attended to.
+    #[inline(always)]
     pub fn busy(&self) -> bool {
-        self.staged > 0 || self.ring || self.debug_complete
+        self.busy
+    }
+
+    /// Everything was attended to that could be.
+    pub fn attended(&mut self) {
+        self.busy = self.staged > 0 || self.ring || self.debug_complete;
     }
 
     /// Rings if something was handed over or taken since.
@@ -123,6 +131,7 @@ impl Doorbell {
 
 impl Outside for Doorbell {
     fn console_write(&mut self, byte: u8) -> bool {
+        self.busy = true;
         self.stage(byte).unwrap_or_else(|breach| {
             self.tx = Err(breach);
             true
@@ -130,6 +139,7 @@ impl Outside for Doorbell {
     }
 
     fn console_read(&mut self) -> Option<u8> {
+        self.busy = true;
         let rx = self.rx.as_mut().ok()?;
         let mut byte = [0];
         match rx.dequeue(&mut byte) {
@@ -146,6 +156,7 @@ impl Outside for Doorbell {
     }
 
     fn debug_write(&mut self, byte: u8) {
+        self.busy = true;
         if self.debug_complete {
             // The last line has not been fetched: the port is faster than its
             // reader, and says so nowhere else.

@@ -1,6 +1,7 @@
 //! The calling thread's IPC buffer: message registers from the fourth on, and
 //! capabilities sent along.
 
+use core::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_storeu_si128};
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use crate::{
@@ -64,6 +65,22 @@ impl IpcBuffer {
         assert!(n < message::MAX_LENGTH);
         // SAFETY: as in `mr`.
         unsafe { self.0.wrapping_add(MSG + n).write_volatile(word) }
+    }
+
+    /// Copies two message registers, `from` and the one behind it.
+    ///
+    /// # Panics
+    /// A register of 120 or more.
+    #[inline(always)]
+    pub fn copy_two(self, from: usize, to: usize) {
+        assert!(from < message::MAX_LENGTH - 1 && to < message::MAX_LENGTH - 1);
+        let at = |n: usize| self.0.wrapping_add(MSG + n).cast::<__m128i>();
+        // SAFETY: both are inside the buffer by the assertion above, mapped by
+        // `set_ipc_buffer`'s contract, and need not be aligned. Not volatile: the
+        // kernel writes it only during system calls, which may write all memory.
+        let words = unsafe { _mm_loadu_si128(at(from)) };
+        // SAFETY: as above; this thread alone writes it.
+        unsafe { _mm_storeu_si128(at(to), words) };
     }
 
     /// Sets capability `n` of those sent along.

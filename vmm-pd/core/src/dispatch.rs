@@ -15,7 +15,7 @@ use crate::bus::pio;
 use crate::control::{self, Written};
 use crate::cpu::{Cpu, Exception, Gpr, StateField};
 use crate::devices::request::Request;
-use crate::emulate::{Completion, Machine, Refusal, Violation, retire};
+use crate::emulate::{Completion, Machine, Refusal, Violation, retire_from};
 use crate::events::{BLOCKING_MOV_SS, BLOCKING_STI, Boundary, TripleFault};
 use crate::exit::{
     ControlRegister, CrAccess, Direction, DrAccess, EptViolation, EventKind, Exit, ExitMessage,
@@ -29,20 +29,16 @@ use crate::vm::{Timed, Vm};
 use crate::walk::AccessKind;
 use statistics::Counter;
 
-/// What an exit's handler leaves to be done.
-enum Next {
+/// What an exit's handler leaves to be done. Without data, so that it stays in a
+/// register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
     /// The guest goes on where it stands, RIP included.
     GoOn,
     /// It stands behind HLT.
     Halt,
-    /// It does not go on.
-    End(Outcome),
-}
-
-impl From<Unhandled> for Next {
-    fn from(what: Unhandled) -> Next {
-        Next::End(Outcome::Stop(StopReason::Unhandled(what)))
-    }
+    /// It does not go on: `Vm::end` says what comes of it.
+    End,
 }
 
 /// Handles an exit. Inlined to its end, with the rows of the frequent exits: else
@@ -54,7 +50,7 @@ pub fn handle(
     memory: &mut impl GuestMemory,
     outside: &mut impl Outside,
     message: &ExitMessage,
-) -> Outcome {
+) -> Next {
     let now = cpu.now();
     vm.statistics.returned(now.0);
     vm.statistics.record(statistics::Exit {
@@ -63,19 +59,8 @@ pub fn handle(
         qualification: message.qualification,
         guest_physical: message.guest_physical,
     });
-    vm.events.entered();
     vm.advance_if_due(now);
-    let mut exit = Handling { vm, cpu, memory, outside, message, now };
-    let next = exit.row(message.parse());
-    match next {
-        Next::GoOn => vm.go_on(cpu, memory),
-        Next::Halt => {
-            let outcome = halt(vm, cpu);
-            vm.eoi.offer(&vm.devices.interrupts, memory);
-            outcome
-        }
-        Next::End(outcome) => outcome,
-    }
+    Handling { vm, cpu, memory, outside, message, now }.row(message.parse())
 }
 
 /// Does what delivery of #DB does besides setting DR6, which the kernel or
@@ -100,7 +85,7 @@ fn debug_exception_delivered(cpu: &mut impl Cpu) {
 }
 
 /// The guest executed HLT and stands behind it.
-fn halt(vm: &mut Vm, cpu: &mut impl Cpu) -> Outcome {
+pub(crate) fn halt(vm: &mut Vm, cpu: &mut impl Cpu) -> Outcome {
     let mut boundary = Boundary::of(cpu);
     if boundary.trap_pending() {
         // A single-step trap ends the halt at once.
@@ -147,7 +132,7 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
             Exit::DebugRegister(access) => self.debug_register(access),
 
             Exit::ExceptionOrNmi => self.exception_or_nmi(),
-            Exit::TripleFault => Next::End(self.vm.restart_or_stop(RestartReason::TripleFault)),
+            Exit::TripleFault => triple_fault(self.vm),
 
             // Guest caches are the host's and coherent: there is nothing to write
             // back. INVD must not be executed, it would lose others' data.
@@ -166,8 +151,8 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
             // CPUID offers none of these, nor KVM's hypercalls.
             Exit::Vmcall | Exit::Vmx(_) | Exit::Hidden(_) => self.raise(Exception::InvalidOpcode),
 
-            Exit::TaskSwitch(task) => Unhandled::TaskSwitch(task).into(),
-            Exit::EntryFailure(failure) => Unhandled::EntryFailure(failure).into(),
+            Exit::TaskSwitch(task) => self.unhandled(Unhandled::TaskSwitch(task)),
+            Exit::EntryFailure(failure) => self.unhandled(Unhandled::EntryFailure(failure)),
 
             // The kernel handles the host's interrupts; nothing is left to do.
             Exit::ExternalInterrupt => Next::GoOn,
@@ -178,36 +163,43 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
             | Exit::MalformedIo(_)
             | Exit::EptMisconfiguration(_)
             | Exit::NotRequested(_)
-            | Exit::Unknown(_) => Unhandled::Exit(exit).into(),
+            | Exit::Unknown(_) => unhandled_exit(self.vm, *self.message),
         }
     }
 
-    /// Moves on behind the instruction that exited.
+    /// The guest did what this VMM does not do.
+    #[inline(always)]
+    fn unhandled(&mut self, what: Unhandled) -> Next {
+        end(self.vm, Outcome::Stop(StopReason::Unhandled(what)))
+    }
+
+    /// Moves on behind the instruction that exited, which changed neither RFLAGS
+    /// nor interruptibility: they are as the exit said.
     #[inline(always)]
     fn skip(&mut self) {
         let next = self.next_instruction();
-        retire(self.cpu, next);
+        let ExitMessage { rflags, interruptibility, .. } = *self.message;
+        retire_from(self.cpu, next, rflags, interruptibility.into());
     }
 
     /// Where the instruction behind the one that exited begins.
+    #[inline(always)]
     fn next_instruction(&mut self) -> u64 {
         let rip = self.cpu.rip();
-        let mut next = rip.wrapping_add(u64::from(self.message.instruction_length));
+        let next = rip.wrapping_add(u64::from(self.message.instruction_length));
         // Outside 64-bit mode EIP wraps. Only then is it worth asking.
-        if rip >> 32 == 0 && next >> 32 != 0 && !control::in_64_bit_mode(self.cpu) {
-            next &= 0xffff_ffff;
-        }
-        next
+        if (rip ^ next) >> 32 != 0 { wrapped(self.cpu, rip, next) } else { next }
     }
 
     /// The guest takes an exception at the instruction that exited.
     fn raise(&mut self, exception: Exception) -> Next {
         match self.vm.events.raise(exception) {
             Ok(()) => Next::GoOn,
-            Err(TripleFault) => Next::End(self.vm.restart_or_stop(RestartReason::TripleFault)),
+            Err(TripleFault) => triple_fault(self.vm),
         }
     }
 
+    #[inline(always)]
     fn cpuid(&mut self) -> Next {
         const APIC_ENABLE: u64 = 1 << 11;
         let leaf = low(self.cpu.gpr(Gpr::Rax));
@@ -215,7 +207,10 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
         let apic = leaf != 1 || self.vm.devices.interrupts.apic_base() & APIC_ENABLE != 0;
         let mut answer = match self.vm.cpuid.look_up(leaf, subleaf, apic) {
             Some(answer) => *answer,
-            None => cpuid::counted(leaf, subleaf, &self.vm.statistics),
+            None => {
+                self.vm.statistics.set(Counter::KernelCalls, self.cpu.calls());
+                cpuid::counted(leaf, subleaf, &self.vm.statistics)
+            }
         };
         if leaf == 1
             && self.vm.cpuid.extended_state().is_offered()
@@ -320,7 +315,7 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
             }
             Written::RunAgain => Next::GoOn,
             Written::Fault => self.raise(Exception::GeneralProtection(0)),
-            Written::NotAskedFor => Unhandled::Exit(Exit::ControlRegister(access)).into(),
+            Written::NotAskedFor => self.unhandled(Unhandled::Exit(Exit::ControlRegister(access))),
         }
     }
 
@@ -341,7 +336,7 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
     /// Only a guest whose debug registers are not the processor's is made to exit.
     fn debug_register(&mut self, access: DrAccess) -> Next {
         let Some(debug) = &mut self.vm.debug else {
-            return Unhandled::Exit(Exit::DebugRegister(access)).into();
+            return self.unhandled(Unhandled::Exit(Exit::DebugRegister(access)));
         };
         match debug.access(self.cpu, access) {
             Ok(()) => {
@@ -382,7 +377,9 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
             (EventKind::HardwareException, Vector(17)) => {
                 self.reraise(info, Exception::AlignmentCheck)
             }
-            (EventKind::HardwareException, Vector(18)) => Unhandled::HostMachineCheck.into(),
+            (EventKind::HardwareException, Vector(18)) => {
+                self.unhandled(Unhandled::HostMachineCheck)
+            }
             (
                 EventKind::Interrupt
                 | EventKind::HardwareException
@@ -391,7 +388,7 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
                 | EventKind::SoftwareException
                 | EventKind::Reserved,
                 vector,
-            ) => Unhandled::Exception(vector.0).into(),
+            ) => self.unhandled(Unhandled::Exception(vector.0)),
         }
     }
 
@@ -436,7 +433,7 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
     fn string_io(&mut self) -> Next {
         match self.emulate(|machine| machine.complete()) {
             Ok((completion, request)) => self.completed(completion, request),
-            Err(refusal) => Unhandled::PortInstruction(refusal).into(),
+            Err(refusal) => self.unhandled(Unhandled::PortInstruction(refusal)),
         }
     }
 
@@ -457,16 +454,17 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
                 // call: RAM never faults, so a delivery faults only where the
                 // guest put its IDT, TSS or stack into a device.
                 match self.interrupted() {
-                    Some(info) => {
-                        Unhandled::EventDelivery { info: info.0, gpa: violation.gpa }.into()
-                    }
+                    Some(info) => self
+                        .unhandled(Unhandled::EventDelivery { info: info.0, gpa: violation.gpa }),
                     None => self.completed(Completion::Exception(exception), request),
                 }
             }
             Ok((completion, request)) => self.completed(completion, request),
             Err(refusal) => match self.interrupted() {
-                Some(info) => Unhandled::EventDelivery { info: info.0, gpa: violation.gpa }.into(),
-                None => Unhandled::Instruction { gpa: violation.gpa, refusal }.into(),
+                Some(info) => {
+                    self.unhandled(Unhandled::EventDelivery { info: info.0, gpa: violation.gpa })
+                }
+                None => self.unhandled(Unhandled::Instruction { gpa: violation.gpa, refusal }),
             },
         }
     }
@@ -481,7 +479,7 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
             Completion::Done | Completion::Partial => self.answer(request),
             Completion::Exception(exception) => match self.answer(request) {
                 Next::GoOn => self.raise(exception),
-                end @ (Next::Halt | Next::End(_)) => end,
+                end @ (Next::Halt | Next::End) => end,
             },
         }
     }
@@ -505,11 +503,46 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
     }
 
     /// Does what a device asked of the machine.
-    fn answer(&self, request: Option<Request>) -> Next {
-        request
-            .and_then(|request| self.vm.policy().answer(request, self.vm.restarts()))
-            .map_or(Next::GoOn, Next::End)
+    #[inline(always)]
+    fn answer(&mut self, request: Option<Request>) -> Next {
+        match request {
+            None => Next::GoOn,
+            Some(request) => answer_to(self.vm, request),
+        }
     }
+}
+
+// What follows takes no `Handling`: a reference to it would force it into memory, and
+// the exit's message with it, at every exit.
+
+/// The guest does not go on.
+#[cold]
+fn end(vm: &mut Vm, outcome: Outcome) -> Next {
+    vm.end = Some(outcome);
+    Next::End
+}
+
+#[cold]
+fn triple_fault(vm: &mut Vm) -> Next {
+    end(vm, vm.restart_or_stop(RestartReason::TripleFault))
+}
+
+#[cold]
+fn answer_to(vm: &mut Vm, request: Request) -> Next {
+    let answer = vm.policy().answer(request, vm.restarts());
+    answer.map_or(Next::GoOn, |outcome| end(vm, outcome))
+}
+
+/// Parsed again, so that nobody else need keep the whole of it.
+#[cold]
+fn unhandled_exit(vm: &mut Vm, message: ExitMessage) -> Next {
+    end(vm, Outcome::Stop(StopReason::Unhandled(Unhandled::Exit(message.parse()))))
+}
+
+/// Behind an instruction that ends in other 4 GiB than it begins in.
+#[cold]
+fn wrapped(cpu: &mut impl Cpu, rip: u64, next: u64) -> u64 {
+    if rip >> 32 == 0 && !control::in_64_bit_mode(cpu) { next & 0xffff_ffff } else { next }
 }
 
 const fn low(word: u64) -> u32 {

@@ -191,13 +191,8 @@ pub struct Events {
 }
 
 impl Events {
-    /// The guest ran: what it was given is delivered, or the processor says
-    /// that it is not ([`Events::take_interrupted`]).
-    pub const fn entered(&mut self) {
-        self.given = None;
-    }
-
-    /// What an entry that did not happen should have delivered.
+    /// What the last entry that was to deliver anything was given: what it should have
+    /// delivered, if it did not happen.
     pub const fn given(&self) -> Option<Event> {
         self.given
     }

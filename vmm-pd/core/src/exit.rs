@@ -326,9 +326,6 @@ impl ExitMessage {
     #[inline(always)]
     pub fn parse(&self) -> Exit {
         let q = self.qualification;
-        if self.reason == REASON_ENTRY_REFUSED {
-            return Exit::EntryFailure(EntryFailure::Controls);
-        }
         match self.reason & 0xffff {
             0 => Exit::ExceptionOrNmi,
             1 => Exit::ExternalInterrupt,
@@ -364,7 +361,7 @@ impl ExitMessage {
                 direction: if bit(q, 4) { Direction::In } else { Direction::Out },
                 gpr: Gpr::from_encoding((q >> 8 & 15) as u8),
             }),
-            30 => parse_io(q),
+            30 => self.parse_io(),
             31 => Exit::Rdmsr,
             32 => Exit::Wrmsr,
             33 => Exit::EntryFailure(EntryFailure::GuestState { detail: q }),
@@ -410,8 +407,30 @@ impl ExitMessage {
             77 => Exit::Vmx(VmxInstruction::Tdcall),
             78 => Exit::Hidden(HiddenInstruction::Rdmsrlist),
             79 => Exit::Hidden(HiddenInstruction::Wrmsrlist),
+            // No basic reason is all ones.
+            _ if self.reason == REASON_ENTRY_REFUSED => Exit::EntryFailure(EntryFailure::Controls),
             unknown => Exit::Unknown(unknown),
         }
+    }
+
+    /// What an I/O exit says.
+    #[inline(always)]
+    fn parse_io(&self) -> Exit {
+        let q = self.qualification;
+        let width = match q & 7 {
+            0 => Width::Byte,
+            1 => Width::Word,
+            3 => Width::Dword,
+            _ => return Exit::MalformedIo(q),
+        };
+        Exit::Io(IoAccess {
+            port: Port((q >> 16 & 0xffff) as u16),
+            width,
+            direction: if bit(q, 3) { Direction::In } else { Direction::Out },
+            string: bit(q, 4),
+            rep: bit(q, 5),
+            immediate: bit(q, 6),
+        })
     }
 }
 
@@ -447,24 +466,6 @@ fn parse_cr(q: u64) -> CrAccess {
         2 => CrAccess::Clts,
         _ => CrAccess::Lmsw((q >> 16 & 0xffff) as u16),
     }
-}
-
-#[inline(always)]
-fn parse_io(q: u64) -> Exit {
-    let width = match q & 7 {
-        0 => Width::Byte,
-        1 => Width::Word,
-        3 => Width::Dword,
-        _ => return Exit::MalformedIo(q),
-    };
-    Exit::Io(IoAccess {
-        port: Port((q >> 16 & 0xffff) as u16),
-        width,
-        direction: if bit(q, 3) { Direction::In } else { Direction::Out },
-        string: bit(q, 4),
-        rep: bit(q, 5),
-        immediate: bit(q, 6),
-    })
 }
 
 fn parse_ept_violation(q: u64, gpa: Gpa) -> EptViolation {

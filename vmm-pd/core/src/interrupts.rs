@@ -82,11 +82,16 @@ impl Interrupts {
         self.lapic.enter_virtual_wire();
     }
 
+    /// Whether a line is asserted.
+    #[inline]
+    pub fn line(&self, gsi: Gsi) -> bool {
+        self.lines & 1u32.checked_shl(u32::from(gsi.0)).unwrap_or(0) != 0
+    }
+
     /// Asserts a line, or stops asserting it. Cheap if nothing changes.
     #[inline]
     pub fn set_line(&mut self, gsi: Gsi, level: bool) {
-        let bit = 1u32.checked_shl(u32::from(gsi.0)).unwrap_or(0);
-        if (self.lines & bit != 0) != level {
+        if self.line(gsi) != level {
             self.change_line(gsi, level);
         }
     }

@@ -34,3 +34,4 @@ pub mod time;
 pub mod types;
 pub mod vm;
 pub mod walk;
+pub mod watched;

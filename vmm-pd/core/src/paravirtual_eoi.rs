@@ -64,6 +64,12 @@ impl ParavirtualEoi {
         if self.register & ENABLE == 0 { None } else { Some(Gpa(self.register & !3)) }
     }
 
+    /// Whether there is something to collect.
+    #[inline(always)]
+    pub const fn is_offered(&self) -> bool {
+        self.offered
+    }
+
     /// To be called first after the guest ran: ends the interrupt that the guest
     /// ended, and takes the offer back that it did not use.
     #[inline]

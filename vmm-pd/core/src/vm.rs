@@ -8,6 +8,7 @@
 //! loop {
 //!     outcome = match cpu.run(event, vm.next_deadline()) {
 //!         exit(message)   => vm.exited(&mut cpu, &mut memory, &mut outside, &message),
+//!                            // or `handle`, and `settle` where nothing `passes`
 //!         notification    => vm.notified(&mut cpu, &mut memory, &mut outside, arrival),
 //!     };
 //!     match outcome { Resume | Inject(event) | Halt { until } | Stop(why) | Restart(why) }
@@ -17,6 +18,8 @@
 //! After each exit: devices whose time has come move on, the exit is handled,
 //! and what the next entry delivers is chosen. The surprising fact: nothing here
 //! asks devices for their deadlines at an exit; a bus asks the one that it touched.
+//! Nor does anybody look for something to deliver where nobody touched what it
+//! could come from ([`crate::watched`]).
 
 use crate::bus::cpuid::{self, Cpuid};
 use crate::bus::msr::MsrState;
@@ -29,6 +32,7 @@ use crate::devices::pit::{Pit, SystemControlB};
 use crate::devices::rtc::Rtc;
 use crate::devices::uart::Uart;
 use crate::dispatch;
+pub use crate::dispatch::Next;
 use crate::events::{Boundary, Events, InterruptSource};
 use crate::exit::ExitMessage;
 use crate::interrupts::Interrupts;
@@ -39,6 +43,7 @@ use crate::outside::Outside;
 use crate::paravirtual_eoi::ParavirtualEoi;
 use crate::time::TscFrequency;
 use crate::types::{Gsi, Ticks, Vector};
+use crate::watched::Watched;
 use statistics::{Counter, Recorder};
 
 /// What a machine is made from.
@@ -74,7 +79,7 @@ impl Timed {
 }
 
 /// A deadline that never comes.
-const NEVER: Ticks = Ticks(u64::MAX);
+pub const NEVER: Ticks = Ticks(u64::MAX);
 
 /// When each device has something to do, as it said when it was last touched.
 #[derive(Clone, Debug)]
@@ -93,7 +98,7 @@ impl Default for Deadlines {
 /// ([`Devices::touched`]), because its deadline may then be another.
 pub struct Devices {
     /// All interrupt controllers.
-    pub interrupts: Interrupts,
+    pub interrupts: Watched<Interrupts>,
     /// COM1.
     pub uart: Uart,
     /// 8254.
@@ -120,7 +125,7 @@ impl Devices {
         let mut interrupts = Interrupts::new(tsc, u32::from(cpuid.physical_bits()));
         interrupts.enter_virtual_wire();
         let mut devices = Devices {
-            interrupts,
+            interrupts: Watched::new(interrupts),
             uart: Uart::new(tsc),
             pit: Pit::new(tsc),
             system_control_b: SystemControlB::new(),
@@ -174,16 +179,24 @@ impl Devices {
         self.uart.advance(now);
         self.rtc.advance(now);
         self.pm.advance(now);
-        self.interrupts.set_line(Gsi(numbers::COM1_IRQ), self.uart.irq());
+        self.carry(Gsi(numbers::COM1_IRQ), self.uart.irq());
         self.carry_rtc_line();
-        self.interrupts.set_line(Gsi(numbers::SCI_IRQ), self.pm.sci());
+        self.carry(Gsi(numbers::SCI_IRQ), self.pm.sci());
         self.all_touched();
+    }
+
+    /// A device's output goes to its line; nothing is touched if that is so already.
+    #[inline(always)]
+    pub(crate) fn carry(&mut self, gsi: Gsi, level: bool) {
+        if self.interrupts.line(gsi) != level {
+            self.interrupts.set_line(gsi, level);
+        }
     }
 
     /// The clock's interrupt goes to its line and is an ACPI event besides.
     pub(crate) fn carry_rtc_line(&mut self) {
         let level = self.rtc.irq();
-        self.interrupts.set_line(Gsi(numbers::RTC_IRQ), level);
+        self.carry(Gsi(numbers::RTC_IRQ), level);
         self.pm.rtc_line(level);
     }
 }
@@ -231,7 +244,7 @@ pub struct Vm {
     /// Ends of interrupts without an exit.
     pub eoi: ParavirtualEoi,
     /// What waits for delivery.
-    pub events: Events,
+    pub events: Watched<Events>,
     /// What happened so far; a restart does not forget it.
     pub statistics: Recorder,
     /// The debug registers, where they are not the processor's.
@@ -241,6 +254,8 @@ pub struct Vm {
     restarts: u32,
     /// Where the guest stands while it is halted.
     halted: Option<Boundary>,
+    /// What came of the guest where it does not go on ([`Next::End`]).
+    pub(crate) end: Option<Outcome>,
 }
 
 impl Vm {
@@ -255,13 +270,14 @@ impl Vm {
             msrs: MsrState::new(cpuid.physical_bits()),
             cpuid,
             eoi: ParavirtualEoi::default(),
-            events: Events::default(),
+            events: Watched::new(Events::default()),
             statistics,
             debug: (!switchable.debug_registers).then(DebugRegisters::default),
             tsc,
             policy,
             restarts: 0,
             halted: None,
+            end: None,
         }
     }
 
@@ -274,7 +290,7 @@ impl Vm {
         self.devices = Devices::new(self.tsc, &self.cpuid, rtc, now);
         self.msrs = MsrState::new(self.cpuid.physical_bits());
         self.eoi = ParavirtualEoi::default();
-        self.events = Events::default();
+        self.events = Watched::new(Events::default());
         self.debug = self.debug.as_ref().map(|_| DebugRegisters::default());
         self.halted = None;
     }
@@ -295,7 +311,6 @@ impl Vm {
     }
 
     /// The guest exited.
-    #[inline(always)]
     pub fn exited(
         &mut self,
         cpu: &mut impl Cpu,
@@ -303,8 +318,50 @@ impl Vm {
         outside: &mut impl Outside,
         message: &ExitMessage,
     ) -> Outcome {
-        self.eoi.collect(&mut self.devices.interrupts, memory);
+        let next = self.handle(cpu, memory, outside, message);
+        if self.passes(next) { Outcome::Resume } else { self.settle(next, cpu, memory) }
+    }
+
+    /// The guest exited. What comes of it say [`Vm::passes`] and [`Vm::settle`]: an
+    /// outcome in memory and a match on it cost a twentieth of the frequent exits.
+    #[inline(always)]
+    pub fn handle(
+        &mut self,
+        cpu: &mut impl Cpu,
+        memory: &mut impl GuestMemory,
+        outside: &mut impl Outside,
+        message: &ExitMessage,
+    ) -> Next {
+        if self.eoi.is_offered() {
+            self.eoi.collect(&mut self.devices.interrupts, memory);
+        }
         dispatch::handle(self, cpu, memory, outside, message)
+    }
+
+    /// Whether the guest goes on as it is, as after nearly every exit:
+    /// [`Outcome::Resume`].
+    #[inline(always)]
+    pub fn passes(&self, next: Next) -> bool {
+        next == Next::GoOn && !self.events.touched() && !self.devices.interrupts.touched()
+    }
+
+    /// What an exit comes to whose guest does not go on as it is.
+    pub fn settle(
+        &mut self,
+        next: Next,
+        cpu: &mut impl Cpu,
+        memory: &mut impl GuestMemory,
+    ) -> Outcome {
+        match next {
+            Next::GoOn => self.go_on(cpu, memory),
+            Next::Halt => {
+                let outcome = dispatch::halt(self, cpu);
+                self.eoi.offer(&self.devices.interrupts, memory);
+                outcome
+            }
+            // Whoever said so left one.
+            Next::End => self.end.take().unwrap_or(Outcome::Resume),
+        }
     }
 
     /// Something outside happened: the console has bytes or room, a deadline
@@ -336,7 +393,7 @@ impl Vm {
         if let Some(mut boundary) = self.halted {
             return self.go_on_from(cpu, &mut boundary);
         }
-        self.events.ask_windows(cpu, &mut self.devices.interrupts);
+        self.events.ask_windows(cpu, &mut *self.devices.interrupts);
         match (arrival, self.events.given()) {
             (Arrival::BeforeEntry, Some(event)) => Outcome::Inject(event),
             (Arrival::BeforeEntry, None) | (Arrival::Running, _) => Outcome::Resume,
@@ -349,6 +406,12 @@ impl Vm {
     pub fn next_deadline(&self) -> Option<Ticks> {
         let earliest = self.devices.deadlines.earliest;
         (earliest != NEVER).then_some(earliest)
+    }
+
+    /// The same as a moment that never comes where there is none.
+    #[inline(always)]
+    pub fn run_until(&self) -> Ticks {
+        self.devices.deadlines.earliest
     }
 
     /// Lets time pass if a device waits for it.
@@ -373,10 +436,8 @@ impl Vm {
         self.go_on_from(cpu, &mut boundary)
     }
 
-    /// The guest goes on where it stands. At most exits nothing waits for
-    /// delivery, and then this is all there is to do.
-    #[inline]
-    pub(crate) fn go_on(&mut self, cpu: &mut impl Cpu, memory: &mut impl GuestMemory) -> Outcome {
+    /// The guest goes on where it stands, and something may wait for delivery.
+    fn go_on(&mut self, cpu: &mut impl Cpu, memory: &mut impl GuestMemory) -> Outcome {
         if self.events.wait() || self.devices.interrupts.has_pending() {
             let mut boundary = Boundary::of(cpu);
             let outcome = self.go_on_from(cpu, &mut boundary);
@@ -386,6 +447,11 @@ impl Vm {
         self.eoi.offer(&self.devices.interrupts, memory);
         cpu.set_interrupt_window(false);
         cpu.set_nmi_window(false);
+        // An offer is taken back at the next exit, and then made again.
+        if !self.devices.interrupts.end_is_silent() {
+            self.events.seen();
+            self.devices.interrupts.seen();
+        }
         Outcome::Resume
     }
 
@@ -397,7 +463,7 @@ impl Vm {
             self.devices.touched(Timed::Interrupts);
             return self.restart_or_stop(RestartReason::Init);
         }
-        match self.events.choose(cpu, boundary, &mut self.devices.interrupts) {
+        match self.events.choose(cpu, boundary, &mut *self.devices.interrupts) {
             Some(event) => {
                 if let Event::Interrupt(_) = event {
                     self.statistics.add(Counter::Interrupts, 1);

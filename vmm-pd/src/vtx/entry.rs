@@ -2,8 +2,7 @@
 
 use sel4::vmx::{exit, field, pin, secondary};
 use sel4_microkit::vcpu::{
-    CR2_REGISTER, DEBUG_REGISTERS, EVENT_INSTRUCTION_LENGTH, EntryRegisters, TSC_AUX,
-    extended_state,
+    CR2_REGISTER, DEBUG_REGISTERS, EVENT_INSTRUCTION_LENGTH, TSC_AUX, extended_state,
 };
 use vmm_core::{
     bus::cpuid::{Cpuid, Switchable},
@@ -61,7 +60,7 @@ impl Vtx {
             Ok(_) => sel4::Error::RangeError,
             Err(error) => error,
         };
-        self.refused.get_or_insert(Refused::Field { field, error });
+        self.refuse(Refused::Field { field, error });
         0
     }
 
@@ -92,10 +91,11 @@ impl Vtx {
             match CR2_REGISTER {
                 Some(register) => {
                     self.ipc.set_mr(register, cr2);
-                    self.registers = EntryRegisters::FromMessageAndCr2;
+                    self.registers_changed = true;
+                    self.cr2_changed = true;
                 }
                 None => {
-                    self.refused.get_or_insert(Refused::PageFault(cr2));
+                    self.refuse(Refused::PageFault(cr2));
                 }
             }
         }

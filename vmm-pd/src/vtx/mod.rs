@@ -22,6 +22,8 @@ use vmm_core::{
     bus::cpuid::Switchable, exit::ExitMessage, time::LongestRun, types::Ticks, vm::Arrival,
 };
 
+use statistics::{Counter, Recorder};
+
 use fields::MessageWord;
 use state::Cache;
 use timer::PreemptionTimer;
@@ -72,9 +74,10 @@ pub struct Vtx {
     /// Where an exit's message is, asked for once.
     ipc: IpcBuffer,
     entry: VmEntry,
-    /// What the next entry sets. Changed registers lie in the message, where
-    /// the exit put them.
-    registers: EntryRegisters,
+    /// Whether registers were changed, in the message, where the exit put them.
+    registers_changed: bool,
+    /// Whether CR2 lies there too.
+    cr2_changed: bool,
     cache: Cache,
     timer: PreemptionTimer,
     calls: u64,
@@ -82,6 +85,8 @@ pub struct Vtx {
     nmi_poll: bool,
     virtual_nmis: bool,
     switchable: Switchable,
+    /// The first field that the kernel refused, if it did: the guest must not be
+    /// entered. Whoever sets it makes the timer due ([`Vtx::refuse`]).
     refused: Option<Refused>,
 }
 
@@ -95,7 +100,8 @@ impl Vtx {
             cap: vcpu::vcpu(id),
             ipc: IpcBuffer::current(),
             entry: VmEntry::default(),
-            registers: EntryRegisters::Kept,
+            registers_changed: false,
+            cr2_changed: false,
             cache: Cache::default(),
             timer: PreemptionTimer::new(longest_run),
             calls: 0,
@@ -111,7 +117,7 @@ impl Vtx {
             refused: None,
         };
         vtx.set_controls();
-        vtx.refused().map_or(Ok(vtx), Err)
+        vtx.refused.map_or(Ok(vtx), Err)
     }
 
     /// What can be switched on for the guest.
@@ -119,33 +125,40 @@ impl Vtx {
         self.switchable
     }
 
-    /// The first field that the kernel refused, if it did: the guest must not
-    /// be entered.
+    /// Makes the virtual CPU ready to run until `deadline` at the latest; counts are
+    /// published now and then.
+    ///
+    /// # Errors
+    /// The kernel refused something since: the guest must not be entered.
     #[inline(always)]
-    pub fn refused(&self) -> Option<Refused> {
-        self.refused
-    }
-
-    /// Kernel calls so far, entries and what they take along left out.
-    #[inline]
-    pub fn calls(&self) -> u64 {
-        self.calls
-    }
-
-    /// Makes the virtual CPU ready to run until `deadline` at the latest.
-    #[inline(always)]
-    pub fn prepare(&mut self, deadline: Option<Ticks>) {
-        if self.nmi_poll || self.timer.is_due(deadline) {
-            self.set_timer(deadline);
+    pub fn prepare(&mut self, deadline: Ticks, statistics: &Recorder) -> Result<(), Refused> {
+        if self.timer.is_due(deadline) {
+            self.set_timer(deadline)?;
+            statistics.set(Counter::KernelCalls, self.calls);
         }
         self.cache.forget();
+        Ok(())
+    }
+
+    /// Remembers what the kernel refused, for the next entry.
+    #[cold]
+    fn refuse(&mut self, what: Refused) {
+        self.refused.get_or_insert(what);
+        self.timer.make_due();
     }
 
     /// Runs the guest, for which the virtual CPU was prepared, until something
     /// happens.
     #[inline(always)]
     pub fn run(&mut self) -> Stopped {
-        let registers = core::mem::take(&mut self.registers);
+        let registers = if !self.registers_changed {
+            EntryRegisters::Kept
+        } else if core::mem::take(&mut self.cr2_changed) {
+            EntryRegisters::FromMessageAndCr2
+        } else {
+            EntryRegisters::FromMessage
+        };
+        self.registers_changed = false;
         match vcpu::enter(self.cap, &mut self.entry, registers) {
             Return::Notified(_) => {
                 let arrival = Arrival::of(core::mem::take(&mut self.entry.interruption));

@@ -1,6 +1,6 @@
 //! Guest state, read when first asked for.
 
-use sel4_microkit::{timestamp_counter, vcpu::EntryRegisters};
+use sel4_microkit::timestamp_counter;
 use vmm_core::{
     control::ENTRY_CONTROLS,
     cpu::{Cpu, Gpr, Segment, SegmentRegister, StateField},
@@ -16,6 +16,7 @@ use sel4::vmx::{entry, field, primary};
 
 /// Number of [`StateField`]s.
 const FIELDS: usize = StateField::TscAux as usize + 1;
+const _: () = assert!(FIELDS <= 63, "one bit each, and one for RSP");
 
 /// EFER.LMA: long mode active.
 const EFER_LMA: u64 = 1 << 10;
@@ -25,12 +26,12 @@ const EFER_LMA: u64 = 1 << 10;
 pub struct Cache {
     known: u64,
     values: [u64; FIELDS],
-    rsp: Option<u64>,
+    rsp: u64,
 }
 
 impl Default for Cache {
     fn default() -> Self {
-        Cache { known: 0, values: [0; FIELDS], rsp: None }
+        Cache { known: 0, values: [0; FIELDS], rsp: 0 }
     }
 }
 
@@ -42,7 +43,6 @@ impl Cache {
     #[inline]
     pub fn forget(&mut self) {
         self.known &= Cache::LASTING;
-        self.rsp = None;
     }
 
     /// What came with an exit.
@@ -51,6 +51,20 @@ impl Cache {
         self.set(StateField::Rflags, message.rflags);
         self.set(StateField::Interruptibility, message.interruptibility.into());
         self.set(StateField::Cr3, message.cr3);
+    }
+
+    /// RSP's bit of `known`, which no field has.
+    const RSP: u64 = 1 << 63;
+
+    #[inline]
+    fn rsp(&self) -> Option<u64> {
+        (self.known & Self::RSP != 0).then_some(self.rsp)
+    }
+
+    #[inline]
+    fn set_rsp(&mut self, value: u64) {
+        self.known |= Self::RSP;
+        self.rsp = value;
     }
 
     #[inline]
@@ -70,7 +84,7 @@ impl Vtx {
     pub(super) fn read(&mut self, field: u32) -> u64 {
         self.calls += 1;
         self.cap.read_vmcs(field).unwrap_or_else(|error| {
-            self.refused.get_or_insert(Refused::Field { field, error });
+            self.refuse(Refused::Field { field, error });
             0
         })
     }
@@ -79,7 +93,7 @@ impl Vtx {
     pub(super) fn write(&mut self, field: u32, value: u64) {
         self.calls += 1;
         if let Err(error) = self.cap.write_vmcs(field, value) {
-            self.refused.get_or_insert(Refused::Field { field, error });
+            self.refuse(Refused::Field { field, error });
         }
     }
 
@@ -87,7 +101,7 @@ impl Vtx {
     fn read_msr(&mut self, msr: u32) -> u64 {
         self.calls += 1;
         self.cap.read_msr(msr).unwrap_or_else(|error| {
-            self.refused.get_or_insert(Refused::Field { field: msr, error });
+            self.refuse(Refused::Field { field: msr, error });
             0
         })
     }
@@ -96,7 +110,7 @@ impl Vtx {
     fn write_msr(&mut self, msr: u32, value: u64) {
         self.calls += 1;
         if let Err(error) = self.cap.write_msr(msr, value) {
-            self.refused.get_or_insert(Refused::Field { field: msr, error });
+            self.refuse(Refused::Field { field: msr, error });
         }
     }
 
@@ -114,11 +128,11 @@ impl Cpu for Vtx {
     fn gpr(&mut self, register: Gpr) -> u64 {
         match message_register(register) {
             Some(n) => self.ipc.mr(n),
-            None => match self.cache.rsp {
+            None => match self.cache.rsp() {
                 Some(rsp) => rsp,
                 None => {
                     let rsp = self.read(field::GUEST_RSP);
-                    self.cache.rsp = Some(rsp);
+                    self.cache.set_rsp(rsp);
                     rsp
                 }
             },
@@ -130,13 +144,11 @@ impl Cpu for Vtx {
         match message_register(register) {
             Some(n) => {
                 self.ipc.set_mr(n, value);
-                if self.registers == EntryRegisters::Kept {
-                    self.registers = EntryRegisters::FromMessage;
-                }
+                self.registers_changed = true;
             }
             None => {
                 self.write(field::GUEST_RSP, value);
-                self.cache.rsp = Some(value);
+                self.cache.set_rsp(value);
             }
         }
     }
@@ -209,6 +221,11 @@ impl Cpu for Vtx {
     }
 
     #[inline]
+    fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    #[inline]
     fn now(&self) -> Ticks {
         Ticks(timestamp_counter())
     }
@@ -223,8 +240,9 @@ impl Cpu for Vtx {
     fn set_nmi_window(&mut self, wanted: bool) {
         if self.virtual_nmis {
             self.set_primary(primary::NMI_WINDOW, wanted);
-        } else {
+        } else if self.nmi_poll != wanted {
             self.nmi_poll = wanted;
+            self.timer.make_due();
         }
     }
 }

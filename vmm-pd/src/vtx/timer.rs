@@ -10,9 +10,9 @@
 
 use sel4::vmx::field;
 use sel4_microkit::timestamp_counter;
-use vmm_core::{time::LongestRun, types::Ticks};
+use vmm_core::{time::LongestRun, types::Ticks, vm::NEVER};
 
-use super::Vtx;
+use super::{Refused, Vtx};
 
 /// Entries after which the timer is set anew: time outside the guest makes it
 /// late by that of so many exits at most.
@@ -37,9 +37,11 @@ const NMI_RETRY: Ticks = Ticks(10_000);
 pub struct PreemptionTimer {
     /// Ticks of the time-stamp counter are `1 << shift` of the timer's.
     shift: Option<u32>,
-    /// The deadline it was last set for.
-    armed: Option<Ticks>,
-    entries: u32,
+    /// The deadline it was last set for; no deadline at all is the far future, until
+    /// the timer expires.
+    armed: Ticks,
+    /// Entries that it is good for; none if it must be set before the next.
+    left: u32,
     set_at: u64,
     longest: LongestRun,
     /// How long the guest was to run from then on.
@@ -52,8 +54,8 @@ impl PreemptionTimer {
     pub const fn new(longest: LongestRun) -> Self {
         PreemptionTimer {
             shift: None,
-            armed: None,
-            entries: 0,
+            armed: NEVER,
+            left: 0,
             set_at: 0,
             longest,
             run: Ticks(0),
@@ -61,26 +63,25 @@ impl PreemptionTimer {
         }
     }
 
-    /// No deadline at all is the far future, until the timer expires.
-    #[inline(always)]
-    fn wanted(deadline: Option<Ticks>) -> Ticks {
-        deadline.unwrap_or(Ticks(u64::MAX))
-    }
-
     /// Counts an entry, and says whether the timer must be set before it.
     #[inline(always)]
-    pub fn is_due(&mut self, deadline: Option<Ticks>) -> bool {
-        // Below ENTRIES_MAX before each call: no overflow.
-        self.entries = self.entries.wrapping_add(1);
-        self.armed != Some(Self::wanted(deadline)) || self.entries >= ENTRIES_MAX
+    pub fn is_due(&mut self, deadline: Ticks) -> bool {
+        // Whatever it wraps to, the timer is set then, and this with it.
+        let (left, none) = self.left.overflowing_sub(1);
+        self.left = left;
+        none || self.armed != deadline
+    }
+
+    /// It must be set before the next entry.
+    pub fn make_due(&mut self) {
+        self.left = 0;
     }
 
     /// Sets the timer for `deadline`, or the end of the longest run.
     ///
     /// # Returns
     /// What to write to the timer's field.
-    fn set(&mut self, deadline: Option<Ticks>) -> u32 {
-        let wanted = Self::wanted(deadline);
+    fn set(&mut self, wanted: Ticks) -> u32 {
         let now = timestamp_counter();
         let value = match self.shift {
             None => MEASURE,
@@ -91,15 +92,15 @@ impl PreemptionTimer {
                 (self.run.0.div_ceil(1 << shift)) as u32
             }
         };
-        self.armed = Some(wanted);
-        self.entries = 0;
+        self.armed = wanted;
+        self.left = ENTRIES_MAX - 1;
         self.set_at = now;
         value
     }
 
     /// It ran out.
     pub fn expired(&mut self) {
-        if self.shift.is_none() && self.entries == 0 {
+        if self.shift.is_none() && self.left == ENTRIES_MAX - 1 {
             // Nothing else stopped the guest since it was set: the time that
             // passed is the timer's, an exit and an entry.
             let ratio = timestamp_counter().saturating_sub(self.set_at) / u64::from(MEASURE);
@@ -109,22 +110,28 @@ impl PreemptionTimer {
             let alone = self.longest.was_alone(self.run, passed);
             self.alone = if alone { self.alone.saturating_add(1) } else { 0 };
         }
-        self.armed = None;
+        self.make_due();
     }
 }
 
 impl Vtx {
     /// Ends the guest's run at `deadline`.
+    ///
+    /// # Errors
+    /// The kernel refused this or something before it.
     #[inline(never)]
-    pub(super) fn set_timer(&mut self, deadline: Option<Ticks>) {
-        let deadline = if self.nmi_poll { Some(self.nmi_retry(deadline)) } else { deadline };
+    pub(super) fn set_timer(&mut self, deadline: Ticks) -> Result<(), Refused> {
+        let deadline = if self.nmi_poll { self.nmi_retry().min(deadline) } else { deadline };
         let value = self.timer.set(deadline);
         self.write(field::PREEMPTION_TIMER_VALUE, value.into());
+        if self.nmi_poll {
+            self.timer.make_due();
+        }
+        self.refused.map_or(Ok(()), Err)
     }
 
     /// The deadline at which a guest with a blocked NMI is looked at again.
-    fn nmi_retry(&self, deadline: Option<Ticks>) -> Ticks {
-        let retry = Ticks(timestamp_counter()).saturating_add(NMI_RETRY);
-        deadline.map_or(retry, |d| d.min(retry))
+    fn nmi_retry(&self) -> Ticks {
+        Ticks(timestamp_counter()).saturating_add(NMI_RETRY)
     }
 }

@@ -228,12 +228,15 @@ fn read_byte(
     outside: &mut impl Outside,
 ) -> Option<u8> {
     Some(match claim(port)? {
-        Claim::Uart(offset) => {
-            let value = devices.uart.read(offset, now, outside);
-            devices.interrupts.set_line(Gsi(n::COM1_IRQ), devices.uart.irq());
-            devices.touched(Timed::Uart);
-            value
-        }
+        Claim::Uart(offset) => match devices.uart.at_rest(offset) {
+            Some(value) => value,
+            None => {
+                let value = devices.uart.read(offset, now, outside);
+                devices.carry(Gsi(n::COM1_IRQ), devices.uart.irq());
+                devices.touched(Timed::Uart);
+                value
+            }
+        },
         Claim::Pic(register) => devices.interrupts.pic_read(register),
         Claim::Pit(register) => {
             let value = devices.pit.read(register, now);
@@ -261,7 +264,7 @@ fn read_byte(
         Claim::Pvpanic => pvpanic::read(),
         Claim::Pm(register) => {
             let value = devices.pm.read(register, now);
-            devices.interrupts.set_line(Gsi(n::SCI_IRQ), devices.pm.sci());
+            devices.carry(Gsi(n::SCI_IRQ), devices.pm.sci());
             devices.touched(Timed::Pm);
             value
         }
@@ -282,9 +285,11 @@ fn write_byte(
 ) -> Option<Option<Request>> {
     Some(match claim(port)? {
         Claim::Uart(offset) => {
-            devices.uart.write(offset, value, now, outside);
-            devices.interrupts.set_line(Gsi(n::COM1_IRQ), devices.uart.irq());
-            devices.touched(Timed::Uart);
+            if !devices.uart.write_at_rest(offset, value) {
+                devices.uart.write(offset, value, now, outside);
+                devices.carry(Gsi(n::COM1_IRQ), devices.uart.irq());
+                devices.touched(Timed::Uart);
+            }
             None
         }
         Claim::Pic(register) => {
@@ -326,7 +331,7 @@ fn write_byte(
         Claim::Pvpanic => pvpanic::write(value),
         Claim::Pm(register) => {
             let request = devices.pm.write(register, value, now);
-            devices.interrupts.set_line(Gsi(n::SCI_IRQ), devices.pm.sci());
+            devices.carry(Gsi(n::SCI_IRQ), devices.pm.sci());
             devices.touched(Timed::Pm);
             request
         }

@@ -20,14 +20,14 @@ mod string;
 
 use core::fmt;
 
-pub use retire::retire;
+pub use retire::{retire, retire_from};
 
 use crate::control;
 use crate::cpu::{Cpu, Exception, SegmentRegister, StateField};
 use crate::decode::{self, CodeSize, MAX_LENGTH, ShortMove, Undecodable};
 use crate::memory::GuestMemory;
 use crate::types::{Gpa, Gva, Port, Width};
-use crate::walk::{Access, AccessKind, Fault, Paging, PhysicalBits};
+use crate::walk::{self, AccessKind, Fault, PhysicalBits};
 
 use context::Context;
 
@@ -215,9 +215,7 @@ impl<C: Cpu, M: GuestMemory, B: MmioBus + PortBus> Machine<'_, C, M, B> {
         if rip & 0xfff > 0xff0 {
             return None;
         }
-        let paging = Paging::long_mode_trusting(self.cpu.state(StateField::Cr3));
-        let fetch = Access { kind: AccessKind::Fetch, user: false, ac: false };
-        let at = paging.translate(self.memory, Gva(rip), fetch).ok()?;
+        let at = walk::fetched(self.memory, self.cpu.state(StateField::Cr3), Gva(rip))?;
         let low = self.memory.read_u64(at).ok()?;
         let high = self.memory.read_u64(at.checked_add(8)?).ok()?;
         let short = decode::short_move(u128::from(low) | (u128::from(high) << 64))?;

@@ -18,10 +18,16 @@ const PENDING_SINGLE_STEP: u64 = 1 << 14;
 /// Fields are written only if they change, since each may cost a kernel call.
 #[inline(always)]
 pub fn retire(cpu: &mut impl Cpu, next: u64) {
-    cpu.set_rip(next);
     let flags = cpu.state(StateField::Rflags);
     let blocking = cpu.state(StateField::Interruptibility);
-    if flags & (RFLAGS_RF | RFLAGS_TF) != 0 || blocking & BLOCKING_BY_STI_OR_MOV_SS != 0 {
+    retire_from(cpu, next, flags, blocking);
+}
+
+/// The same where RFLAGS and interruptibility are at hand.
+#[inline(always)]
+pub fn retire_from(cpu: &mut impl Cpu, next: u64, flags: u64, blocking: u64) {
+    cpu.set_rip(next);
+    if flags & (RFLAGS_RF | RFLAGS_TF) | blocking & BLOCKING_BY_STI_OR_MOV_SS != 0 {
         retire_rest(cpu, flags, blocking);
     }
 }

@@ -255,11 +255,12 @@ fn two_contributory_faults_become_a_double_fault() {
 }
 
 #[test]
-fn what_an_entry_should_have_delivered_is_remembered_until_it_happens() {
+fn what_an_entry_should_have_delivered_is_remembered_until_the_next_choice() {
     let (mut events, mut cpu) = (Events::default(), cpu(IF, 0));
     let given = choose(&mut events, &mut cpu, &mut queue(&[0x30], false));
+    assert!(given.is_some());
     assert_eq!(events.given(), given);
-    events.entered();
+    assert_eq!(choose(&mut events, &mut cpu, &mut queue(&[], false)), None);
     assert_eq!(events.given(), None);
 }
 

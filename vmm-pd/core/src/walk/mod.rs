@@ -8,11 +8,13 @@
 //! may contain themselves, overlap or lie anywhere. Nothing follows more than
 //! four entries, and every outcome but an address is a typed [`Fault`].
 
+mod fetched;
 mod paging;
 mod segment;
 
 use core::fmt;
 
+pub use fetched::fetched;
 pub use paging::{Paging, PhysicalBits};
 pub use segment::{AddressSpace, linear};
 

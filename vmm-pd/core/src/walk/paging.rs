@@ -187,9 +187,9 @@ impl Paging {
         }
     }
 
-    /// Four levels below `cr3`, for reading again what the processor has just
-    /// fetched or read: nothing that depends on permissions is enabled, because
-    /// the processor has checked.
+    /// Four levels below `cr3` where nothing that depends on permissions is enabled:
+    /// what [`super::fetched`] is held to.
+    #[cfg(test)]
     pub const fn long_mode_trusting(cr3: u64) -> Paging {
         Paging {
             mode: Mode::FourLevel,

@@ -11,6 +11,7 @@ use crate::interrupts::Interrupts;
 use crate::layout::RamSize;
 use crate::time::TscFrequency;
 use crate::vm::Deadlines;
+use crate::watched::Watched;
 
 const NOW: Ticks = Ticks(1);
 /// Version registers, which no two devices share.
@@ -22,7 +23,7 @@ fn devices() -> Devices {
     let tsc = TscFrequency::new(1_000_000_000).unwrap();
     let ram = RamSize::new(64 * n::MIB).unwrap();
     Devices {
-        interrupts: Interrupts::new(tsc, 46),
+        interrupts: Watched::new(Interrupts::new(tsc, 46)),
         uart: Uart::new(tsc),
         pit: Pit::new(tsc),
         system_control_b: SystemControlB::new(),

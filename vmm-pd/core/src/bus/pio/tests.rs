@@ -12,6 +12,7 @@ use crate::layout::RamSize;
 use crate::outside::testing::FakeOutside;
 use crate::time::TscFrequency;
 use crate::vm::Deadlines;
+use crate::watched::Watched;
 use proptest::prelude::*;
 
 const HZ: u64 = 1_000_000_000;
@@ -30,7 +31,7 @@ impl Bench {
         let mut interrupts = Interrupts::new(tsc, 36);
         interrupts.enter_virtual_wire();
         let devices = Devices {
-            interrupts,
+            interrupts: Watched::new(interrupts),
             uart: Uart::new(tsc),
             pit: PitDevice::new(tsc),
             system_control_b: SystemControlB::new(),

@@ -30,7 +30,7 @@ const THIRD: u8 = 2;
 const LINE_CONTROL: u8 = 3;
 const MODEM_CONTROL: u8 = 4;
 const LINE_STATUS: u8 = 5;
-const MODEM_STATUS: u8 = 6;
+const SCRATCH: u8 = 7;
 
 /// A peer that is there and ready, as a terminal's cable says.
 const PEER_READY: Msr = Msr::CTS.union(Msr::DSR).union(Msr::DCD);
@@ -149,16 +149,41 @@ impl Uart {
         self.settle();
     }
 
+    /// The register at `offset`, if reading it changes nothing and time neither.
+    #[inline(always)]
+    pub fn at_rest(&self, offset: u8) -> Option<u8> {
+        match offset & 7 {
+            LINE_CONTROL => Some(self.state.lcr),
+            MODEM_CONTROL => Some(self.state.mcr),
+            SCRATCH => Some(self.state.scratch),
+            _ => None,
+        }
+    }
+
+    /// Writes the register at `offset`, if nothing comes of that.
+    ///
+    /// # Returns
+    /// Whether it did.
+    #[inline(always)]
+    pub fn write_at_rest(&mut self, offset: u8, value: u8) -> bool {
+        let scratch = offset & 7 == SCRATCH;
+        if scratch {
+            self.state.scratch = value;
+        }
+        scratch
+    }
+
     /// Reads the register at `offset`; only its low three bits count.
     pub fn read(&mut self, offset: u8, now: Ticks, outside: &mut impl Outside) -> u8 {
+        if let Some(value) = self.at_rest(offset) {
+            return value;
+        }
         self.advance(now);
         let latch = self.lcr().contains(Lcr::DLAB);
         let value = match offset & 7 {
             FIRST if latch => return self.state.divisor.to_le_bytes()[0],
             SECOND if latch => return self.state.divisor.to_le_bytes()[1],
             SECOND => return self.state.ier,
-            LINE_CONTROL => return self.state.lcr,
-            MODEM_CONTROL => return self.state.mcr,
             // What drivers poll for the transmitter: nothing came, nothing changes.
             LINE_STATUS if self.is_quiet(now, outside) => return self.line_status(),
             FIRST => self.read_receiver(now, outside),
@@ -168,12 +193,11 @@ impl Uart {
                 self.state.overrun = false;
                 value
             }
-            MODEM_STATUS => {
+            _ => {
                 let value = self.modem_inputs().bits() | self.state.msr_changes;
                 self.state.msr_changes = 0;
                 value
             }
-            _ => return self.state.scratch,
         };
         self.settle();
         value
@@ -181,6 +205,9 @@ impl Uart {
 
     /// Writes the register at `offset`; only its low three bits count.
     pub fn write(&mut self, offset: u8, value: u8, now: Ticks, outside: &mut impl Outside) {
+        if self.write_at_rest(offset, value) {
+            return;
+        }
         self.advance(now);
         let latch = self.lcr().contains(Lcr::DLAB);
         match offset & 7 {
@@ -207,11 +234,7 @@ impl Uart {
                 self.readable(now, outside);
             }
             // Writing the status registers is for factory tests only.
-            LINE_STATUS | MODEM_STATUS => return,
-            _ => {
-                self.state.scratch = value;
-                return;
-            }
+            _ => return,
         }
         self.settle();
     }
