@@ -123,10 +123,10 @@ struct OnSdk {
 const ON_SDK: &[OnSdk] = &[
     OnSdk { name: "cpuid_exit", budget: Some(1680.0), reached: false, libvmm: Some(1766.0) },
     // Of a port that nobody claims.
-    OnSdk { name: "port_read_exit", budget: Some(1720.0), reached: false, libvmm: Some(1873.0) },
-    OnSdk { name: "port_write_exit", budget: Some(1000.0), reached: false, libvmm: Some(1862.0) },
-    OnSdk { name: "mmio_read_exit", budget: Some(2450.0), reached: false, libvmm: Some(3007.0) },
-    OnSdk { name: "boot_to_init_ticks", budget: Some(2.0e9), reached: false, libvmm: Some(6.36e9) },
+    OnSdk { name: "port_read_exit", budget: Some(1720.0), reached: true, libvmm: Some(1873.0) },
+    OnSdk { name: "port_write_exit", budget: Some(1000.0), reached: true, libvmm: Some(1862.0) },
+    OnSdk { name: "mmio_read_exit", budget: Some(2450.0), reached: true, libvmm: Some(3007.0) },
+    OnSdk { name: "boot_to_init_ticks", budget: Some(2.0e9), reached: true, libvmm: Some(6.36e9) },
     OnSdk { name: "boot_to_init_exits", budget: Some(1200.0), reached: false, libvmm: None },
     OnSdk { name: "boot_to_init_exits_all", budget: None, reached: false, libvmm: Some(4242.0) },
 ];
