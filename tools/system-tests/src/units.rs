@@ -31,16 +31,30 @@ pub fn run(system: System, log: &str, name: &str, image: PathBuf) -> Result<(), 
     let Some(&expected) = expected().get(name) else {
         return Err("the table in guest-images/unit/README.md has no row for it".into());
     };
-    let mut session = system.with(|guest| guest.kernel = Some(image)).start(log);
-    let (outcome, reason) = session.expect_stop("unit", LIMIT);
-    let said = session.console_text();
-    if outcome != expected {
-        let (is, wanted) = (outcome.0, expected.0);
-        return Err(format!("result {is}, not {wanted} ({reason}); it said:\n{said}"));
-    }
+    let said = ended(system, log, image, expected)?;
     if said.contains(&format!("ok {name}")) || said.contains(&format!("skip {name}")) {
         Ok(())
     } else {
         Err(format!("it never said `ok {name}`:\n{said}"))
     }
+}
+
+/// Runs one to its end, which is to have this result; returns what it said.
+///
+/// # Errors
+/// It has another.
+pub fn ended(
+    system: System,
+    log: &str,
+    image: PathBuf,
+    expected: Outcome,
+) -> Result<String, String> {
+    let mut session = system.with(|guest| guest.kernel = Some(image)).start(log);
+    let (outcome, reason) = session.expect_stop("unit", LIMIT);
+    let said = session.console_text();
+    if outcome == expected {
+        return Ok(said);
+    }
+    let (is, wanted) = (outcome.0, expected.0);
+    Err(format!("result {is}, not {wanted} ({reason}); it said:\n{said}"))
 }
