@@ -8,23 +8,23 @@
 //! control asks for them, and no control of ours does; those stop the guest
 //! rather than guess.
 
+mod exceptions;
+mod registers;
+
 use crate::bus::access::Buses;
 use crate::bus::cpuid;
 use crate::bus::msr::{self, Registers};
 use crate::bus::pio;
-use crate::control::{self, Written};
+use crate::control;
 use crate::cpu::{Cpu, Exception, Gpr, StateField};
 use crate::devices::request::Request;
 use crate::emulate::{Completion, Machine, Refusal, Violation, retire_from};
-use crate::events::{BLOCKING_MOV_SS, BLOCKING_STI, Boundary, TripleFault};
-use crate::exit::{
-    ControlRegister, CrAccess, Direction, DrAccess, EptViolation, EventKind, Exit, ExitMessage,
-    InterruptionInfo, IoAccess,
-};
+use crate::events::{Boundary, TripleFault};
+use crate::exit::{Direction, EptViolation, Exit, ExitMessage, InterruptionInfo, IoAccess};
 use crate::memory::GuestMemory;
 use crate::outcome::{Outcome, RestartReason, StopReason, Unhandled};
 use crate::outside::Outside;
-use crate::types::{Msr, Ticks, Vector, Width};
+use crate::types::{Msr, Ticks, Width};
 use crate::vm::{Timed, Vm};
 use crate::walk::AccessKind;
 use statistics::Counter;
@@ -61,27 +61,6 @@ pub fn handle(
     });
     vm.advance_if_due(now);
     Handling { vm, cpu, memory, outside, message, now }.row(message.parse())
-}
-
-/// Does what delivery of #DB does besides setting DR6, which the kernel or
-/// [`DebugRegisters`](crate::debug_registers::DebugRegisters) has done:
-/// DR7.GD and IA32_DEBUGCTL.BTF are cleared (Intel SDM vol. 3B, 18.2.4 and
-/// 18.4.3), and the shadow of STI or MOV SS is over. VM entry would refuse the
-/// trap flag in a shadow.
-fn debug_exception_delivered(cpu: &mut impl Cpu) {
-    const DR7_GD: u64 = 1 << 13;
-    const DEBUGCTL_BTF: u64 = 1 << 1;
-    const SHADOW: u64 = (BLOCKING_STI | BLOCKING_MOV_SS) as u64;
-    for (field, ends) in [
-        (StateField::Dr7, DR7_GD),
-        (StateField::DebugControl, DEBUGCTL_BTF),
-        (StateField::Interruptibility, SHADOW),
-    ] {
-        let value = cpu.state(field);
-        if value & ends != 0 {
-            cpu.set_state(field, value & !ends);
-        }
-    }
 }
 
 /// The guest executed HLT and stands behind it.
@@ -274,134 +253,6 @@ impl<C: Cpu, M: GuestMemory, O: Outside> Handling<'_, C, M, O> {
         self.vm.statistics.add(Counter::UnknownMsrs, 1);
         self.vm.statistics.set(Counter::LastUnknownMsr, msr.0.into());
         self.raise(Exception::GeneralProtection(0))
-    }
-
-    fn control_register(&mut self, access: CrAccess) -> Next {
-        let written = match access {
-            CrAccess::Write { register: ControlRegister::Cr8, from } => {
-                let value = self.cpu.gpr(from);
-                if value > 15 {
-                    Written::Fault
-                } else {
-                    self.vm.devices.interrupts.set_cr8(value);
-                    Written::Done
-                }
-            }
-            CrAccess::Read { register: ControlRegister::Cr8, to } => {
-                let value = self.vm.devices.interrupts.cr8();
-                self.cpu.set_gpr(to, value);
-                Written::Done
-            }
-            CrAccess::Write { register: ControlRegister::Cr0, from } => {
-                let value = self.cpu.gpr(from);
-                control::write_cr0(self.cpu, value)
-            }
-            CrAccess::Write { register: ControlRegister::Cr4, from: _ } => control::write_cr4(),
-            // CR3 is the guest's; reads of CR0 and CR4 come from the shadows; CLTS
-            // and LMSW reach only bits that are the guest's.
-            CrAccess::Write { register: ControlRegister::Cr3, .. }
-            | CrAccess::Read {
-                register: ControlRegister::Cr0 | ControlRegister::Cr3 | ControlRegister::Cr4,
-                ..
-            }
-            | CrAccess::Clts
-            | CrAccess::Lmsw(_)
-            | CrAccess::NoSuchRegister(_) => Written::NotAskedFor,
-        };
-        match written {
-            Written::Done => {
-                self.skip();
-                Next::GoOn
-            }
-            Written::RunAgain => Next::GoOn,
-            Written::Fault => self.raise(Exception::GeneralProtection(0)),
-            Written::NotAskedFor => self.unhandled(Unhandled::Exit(Exit::ControlRegister(access))),
-        }
-    }
-
-    fn xsetbv(&mut self) -> Next {
-        let register = low(self.cpu.gpr(Gpr::Rcx));
-        let high = self.cpu.gpr(Gpr::Rdx) << 32;
-        let value = high | u64::from(low(self.cpu.gpr(Gpr::Rax)));
-        let offered = self.vm.cpuid.extended_state().xcr0();
-        match control::write_xcr0(self.cpu, offered, register, value) {
-            Ok(()) => {
-                self.skip();
-                Next::GoOn
-            }
-            Err(exception) => self.raise(exception),
-        }
-    }
-
-    /// Only a guest whose debug registers are not the processor's is made to exit.
-    fn debug_register(&mut self, access: DrAccess) -> Next {
-        let Some(debug) = &mut self.vm.debug else {
-            return self.unhandled(Unhandled::Exit(Exit::DebugRegister(access)));
-        };
-        match debug.access(self.cpu, access) {
-            Ok(()) => {
-                self.skip();
-                Next::GoOn
-            }
-            Err(exception) => {
-                if exception == Exception::Debug {
-                    debug_exception_delivered(self.cpu);
-                }
-                self.raise(exception)
-            }
-        }
-    }
-
-    fn exception_or_nmi(&mut self) -> Next {
-        let info = InterruptionInfo(low(self.cpu.state(StateField::ExitInterruptionInfo)));
-        match (info.kind(), info.vector()) {
-            (EventKind::Nmi, _) => {
-                // The host's, on a kernel that does not keep them to itself.
-                self.vm.statistics.add(Counter::HostNmis, 1);
-                Next::GoOn
-            }
-            (EventKind::HardwareException, Vector(1)) => {
-                if let Some(debug) = &mut self.vm.debug {
-                    debug.struck(self.message.qualification);
-                }
-                debug_exception_delivered(self.cpu);
-                self.reraise(info, Exception::Debug)
-            }
-            (EventKind::PrivilegedSoftwareException, Vector(1)) => {
-                // INT1: a trap, so the guest stands behind it; DR6 is not set.
-                let next = self.next_instruction();
-                self.cpu.set_rip(next);
-                debug_exception_delivered(self.cpu);
-                self.reraise(info, Exception::Debug)
-            }
-            (EventKind::HardwareException, Vector(17)) => {
-                self.reraise(info, Exception::AlignmentCheck)
-            }
-            (EventKind::HardwareException, Vector(18)) => {
-                self.unhandled(Unhandled::HostMachineCheck)
-            }
-            (
-                EventKind::Interrupt
-                | EventKind::HardwareException
-                | EventKind::SoftwareInterrupt
-                | EventKind::PrivilegedSoftwareException
-                | EventKind::SoftwareException
-                | EventKind::Reserved,
-                vector,
-            ) => self.unhandled(Unhandled::Exception(vector.0)),
-        }
-    }
-
-    /// Gives back an exception that we made exit. It may have come while another
-    /// event was being delivered, and then the two are combined.
-    fn reraise(&mut self, info: InterruptionInfo, exception: Exception) -> Next {
-        let interrupted =
-            self.vm.events.take_interrupted(self.cpu, self.message.instruction_length);
-        if interrupted.is_none() && info.nmi_unblocked_by_iret() {
-            // It faulted in an IRET that had already let NMIs through.
-            Boundary::of(self.cpu).set_nmi_blocked(self.cpu, true);
-        }
-        self.raise(exception)
     }
 
     #[inline(always)]
