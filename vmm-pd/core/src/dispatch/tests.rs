@@ -9,6 +9,7 @@ use super::testing::Bench;
 use super::*;
 use crate::cpu::Event;
 use crate::devices::request::ResetSource;
+use crate::types::Vector;
 
 const IF: u64 = 0x202;
 

@@ -1,7 +1,6 @@
 //! Halting, deadlines, and interrupts that wait for their moment.
 
 use super::*;
-use crate::types::Vector;
 use crate::vm::Arrival;
 
 #[test]
