@@ -15,7 +15,8 @@
 //!
 //! What surprises: the monitor prints the registers before it says what happened,
 //! and what a panicking domain printed came before both. So a report is
-//! collected, and comes with the line that says what happened.
+//! collected, and comes with the line that says what happened. Last words are a
+//! domain's whose registers say that it panicked, and nobody else's.
 
 use crate::status::Status;
 
@@ -47,6 +48,9 @@ const ENDS: [&str; 4] = [
 /// `core::panic::PanicInfo`), and so does the initialiser.
 const PANIC: &str = "panicked at ";
 
+/// In rdi after a panic: what `sel4_microkit`'s panics leave there.
+const PANIC_MARK: u64 = u64::from_le_bytes(*b"PANICKED");
+
 /// Takes what comes from the kernel's console, gives status lines.
 #[derive(Debug, Default)]
 pub(crate) struct MonitorReader {
@@ -68,7 +72,6 @@ pub(crate) struct MonitorReader {
 struct Fault {
     pd: String,
     label: Option<u64>,
-    words: Vec<String>,
     registers: Vec<(String, u64)>,
 }
 
@@ -128,12 +131,11 @@ impl MonitorReader {
         if let Some(pd) = text.strip_prefix("faulting PD: ") {
             // One that did not end in words that are known here.
             if let Some(fault) = self.fault.take() {
-                fault.report("kind=unknown", "", statuses);
+                fault.report("kind=unknown", "", &[], statuses);
             }
-            let (pd, words) = (pd.trim().to_owned(), std::mem::take(&mut self.words));
+            let pd = pd.trim().to_owned();
             self.last = Some(pd.clone());
-            let label = self.label.take();
-            self.fault = Some(Fault { pd, label, words, registers: Vec::new() });
+            self.fault = Some(Fault { pd, label: self.label.take(), registers: Vec::new() });
         } else if let Some(rest) = text.strip_prefix("received message ") {
             // The next line has the name.
             self.label = rest.split(' ').next().and_then(hexadecimal);
@@ -141,7 +143,9 @@ impl MonitorReader {
             // It says once more what the fault's code says.
         } else if let Some(fault) = self.fault.take() {
             let (kind, what) = fault.kind(text);
-            fault.report(&kind, &what, statuses);
+            let mine = fault.panicked();
+            let words = if mine { std::mem::take(&mut self.words) } else { Vec::new() };
+            fault.report(&kind, &what, &words, statuses);
         } else if let Some(pd) = &self.last {
             statuses.push(Status::PdReport { pd: pd.clone(), text: text.to_owned() });
         } else {
@@ -188,7 +192,7 @@ impl Fault {
             }
             "UserException" => {
                 let ip = ip.unwrap_or_default();
-                let what = if self.words.is_empty() { "processor exception" } else { "panic" };
+                let what = if self.panicked() { "panic" } else { "processor exception" };
                 (format!("kind=exception ip={ip:#x}"), what.into())
             }
             // The monitor has no words for it.
@@ -202,16 +206,21 @@ impl Fault {
         }
     }
 
+    /// Whether the domain ended itself.
+    fn panicked(&self) -> bool {
+        self.register("rdi") == Some(PANIC_MARK)
+    }
+
     fn register(&self, name: &str) -> Option<u64> {
         self.registers.iter().find(|(its, _)| its == name).map(|(_, value)| *value)
     }
 
-    fn report(self, kind: &str, what: &str, statuses: &mut Vec<Status>) {
+    fn report(self, kind: &str, what: &str, words: &[String], statuses: &mut Vec<Status>) {
         let separator = if what.is_empty() { "" } else { ": " };
         let detail = format!("{kind}{separator}{what}");
         statuses.push(Status::PdFault { pd: self.pd.clone(), detail });
         let line = |text| Status::PdReport { pd: self.pd.clone(), text };
-        statuses.extend(self.words.iter().cloned().map(line));
+        statuses.extend(words.iter().cloned().map(line));
         let row = |registers: &[(String, u64)]| {
             let cells: Vec<String> =
                 registers.iter().map(|(name, value)| format!("{name}={value:#x}")).collect();
@@ -281,6 +290,12 @@ mod tests {
         )
     }
 
+    /// The same of a domain that ended itself.
+    fn panic() -> String {
+        let mark = format!("rdi : {PANIC_MARK:#018x}\nfs_base");
+        report("UserException").replace("fs_base", &mark)
+    }
+
     fn read(text: &str) -> Vec<String> {
         MonitorReader::default().push(text.as_bytes()).iter().map(ToString::to_string).collect()
     }
@@ -308,7 +323,7 @@ mod tests {
         let text =
             "MON|INFO: Microkit Monitor started!\ntimer: at 1 Hz\npanicked at src/main.rs:1:2:\nno memory\n"
                 .to_owned()
-                + &report("UserException");
+                + &panic();
         assert_eq!(
             read(&text)[..3],
             [
@@ -318,6 +333,19 @@ mod tests {
             ]
         );
         assert!(read(&report("UserException"))[0].ends_with("processor exception"));
+    }
+
+    #[test]
+    fn words_wait_for_the_domain_that_panicked() {
+        let other = report("UserException").replace("vmm", "timer");
+        let text = "MON|INFO: Microkit Monitor started!\npanicked at src/main.rs:1:2:\nno memory\n"
+            .to_owned()
+            + &other
+            + &panic();
+        let lines = read(&text);
+        assert_eq!(lines[0], "timer: fault kind=exception ip=0x200123: processor exception");
+        assert!(lines.iter().all(|line| line != "timer: no memory"), "{lines:#?}");
+        assert!(lines.iter().any(|line| line == "vmm: no memory"), "{lines:#?}");
     }
 
     #[test]
@@ -350,8 +378,7 @@ mod tests {
 
     #[test]
     fn words_that_the_monitor_interrupts_are_kept() {
-        let text = "MON|INFO: Microkit Monitor started!\npanicked at src/mai".to_owned()
-            + &report("UserException");
+        let text = "MON|INFO: Microkit Monitor started!\npanicked at src/mai".to_owned() + &panic();
         assert_eq!(read(&text)[1], "vmm: panicked at src/mai");
     }
 

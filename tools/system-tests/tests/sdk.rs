@@ -136,14 +136,14 @@ fn two_linux_guests() {
 /// A domain that does what it may not, and what the Microkit's monitor makes of
 /// it.
 const MISDEEDS: &[(&str, &str)] = &[
-    ("panic", "kind=exception ip=0x2"),
-    ("gives_up", "kind=exception ip=0x2"),
+    ("panic", "kind=exception ip=0x2[0-9a-f]+: panic$"),
+    ("gives_up", "kind=exception ip=.*: panic$"),
     ("null_read", "kind=memory access=read address=0x0 ip=.*: nothing is mapped there"),
     ("unmapped_write", "kind=memory access=write address=0x66666000 ip=.*: nothing is mapped"),
     ("read_only_write", "kind=memory access=write address=0x10000000 ip=.*: mapped without"),
     ("null_fetch", "kind=memory access=fetch address=0x0 ip=0x0: nothing is mapped"),
-    ("not_canonical", "kind=exception ip="),
-    ("undefined", "kind=exception ip="),
+    ("not_canonical", "kind=exception ip=.*: processor exception"),
+    ("undefined", "kind=exception ip=.*: processor exception"),
     ("overflow", "kind=memory access=write address=0x7f"),
     ("system_call", "kind=system-call number=-99 ip=.*: no such system call"),
     ("no_slot", "kind=capability address=0x77770000 ip="),
@@ -169,4 +169,6 @@ fn misdeeds_are_reported() {
     }
     let registers = |status: &&Status| matches!(status, Status::PdReport { pd, text } if pd == "panic" && text.starts_with("rip="));
     assert!(session.statuses().iter().any(|status| registers(&status)), "where it stopped");
+    // What they said is not looked at: several panic at once here, and each prints a
+    // character a call.
 }
