@@ -30,7 +30,9 @@ stepped:
     CHECK32(nz)
     xorl %eax, %eax
     movl %eax, %db6
-    /* #DB: a breakpoint on execution, a fault. */
+    /* #DB: a breakpoint on execution, a fault; where any strikes. */
+    testl $BREAKPOINTS, bulkhead
+    jz no_breakpoints
     movl $here, %eax
     movl %eax, %db0
     movl $0x401, %eax
@@ -65,6 +67,7 @@ here:
     CHECK32(e)
     xorl %eax, %eax
     movl %eax, %db6
+no_breakpoints:
     /* #BP and #OF, traps; #BR; #UD. */
     movl $1f, fault_resume
     int3

@@ -53,10 +53,13 @@ main:
     movl $0, table + 4 * 6
     movl %cr3, %eax
     movl %eax, %cr3
+    testl $PAGE_FAULTS, bulkhead
+    jz segments
     TRY32(movl %ecx, 0xffe(%ebx))
     FAULTED32(14, 2)
     cmpl $0x80006000, fault_cr2
     CHECK32(e)
+segments:
     /* Segments: a base, and a limit that ends inside the page. */
     movw $device_segment - gdt, %ax
     TRY32(movw %ax, %fs)

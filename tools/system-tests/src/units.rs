@@ -40,15 +40,7 @@ pub fn run(system: System, log: &str, name: &str, image: PathBuf) -> Result<(), 
 }
 
 /// Runs one to its end, which is to have this result; returns what it said.
-///
-/// # Errors
-/// It has another.
-pub fn ended(
-    system: System,
-    log: &str,
-    image: PathBuf,
-    expected: Outcome,
-) -> Result<String, String> {
+fn ended(system: System, log: &str, image: PathBuf, expected: Outcome) -> Result<String, String> {
     let mut session = system.with(|guest| guest.kernel = Some(image)).start(log);
     let (outcome, reason) = session.expect_stop("unit", LIMIT);
     let said = session.console_text();
