@@ -1,11 +1,8 @@
 //! Which crates end up in a program.
 
-use std::{
-    collections::BTreeMap,
-    env,
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeMap, env, process::Command};
 
+use bulkhead_host::output;
 use cargo_metadata::Package;
 
 use crate::{CargoError, Crates, TARGET};
@@ -30,14 +27,12 @@ impl Crates {
     ) -> Result<BTreeMap<String, Vec<&Package>>, CargoError> {
         let failed = |reason: String| CargoError::Tree { reason };
         // `cargo metadata` would count the features that host tools ask for.
-        let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .current_dir(&self.metadata.workspace_root)
+        let mut tree = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        tree.current_dir(&self.metadata.workspace_root)
             .args(["tree", "--quiet", "--target", TARGET, "--edges", "normal,no-proc-macro"])
             .args(["--prefix", "none", "--no-dedupe", "--format", "{p}"])
-            .args(packages.iter().flat_map(|package| ["--package", package]))
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| failed(error.to_string()))?;
+            .args(packages.iter().flat_map(|package| ["--package", package]));
+        let output = output(&mut tree).map_err(|error| failed(error.to_string()))?;
         if !output.status.success() {
             return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
         }

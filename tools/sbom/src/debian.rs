@@ -7,6 +7,7 @@ use std::{
 };
 
 use bulkhead_guest::Package;
+use bulkhead_host::output;
 
 use crate::{
     SbomError,
@@ -114,7 +115,7 @@ pub(crate) fn owner(
     path: &Path,
     components: &mut Components,
 ) -> Result<Option<ComponentId>, SbomError> {
-    let output = Command::new("dpkg-query").arg("--search").arg(path).output();
+    let output = output(Command::new("dpkg-query").arg("--search").arg(path));
     let Some(name) = output.ok().filter(|output| output.status.success()).and_then(|output| {
         let text = String::from_utf8_lossy(&output.stdout);
         Some(text.split([':', ',']).next()?.to_owned())
@@ -132,7 +133,7 @@ pub(crate) fn owner(
 
 fn query(command: &mut Command, package: &str) -> Result<Control, SbomError> {
     let unknown = |reason: String| SbomError::Package { package: package.to_owned(), reason };
-    let output = command.env("LC_ALL", "C").output().map_err(|e| unknown(e.to_string()))?;
+    let output = output(command.env("LC_ALL", "C")).map_err(|e| unknown(e.to_string()))?;
     if !output.status.success() {
         return Err(unknown(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }
