@@ -49,6 +49,49 @@ macro_rules! system_call {
     }};
 }
 
+/// The calls that differ in nothing but their numbers, which the module that this is
+/// used in has as `syscall`.
+macro_rules! plain_calls {
+    () => {
+        /// Makes a system call that passes and returns everything.
+        #[inline(always)]
+        fn full(number: isize, mut r: Registers) -> Registers {
+            system_call!(number, r);
+            r
+        }
+
+        /// Sends and waits for the reply: `seL4_Call`.
+        #[inline(always)]
+        pub fn call(r: Registers) -> Registers {
+            full(syscall::CALL, r)
+        }
+
+        /// Sends, waiting for a receiver: `seL4_Send`. Of a notification: signals it.
+        #[inline(always)]
+        pub fn send(r: Registers) {
+            full(syscall::SEND, r);
+        }
+
+        /// Sends if a receiver is waiting: `seL4_NBSend`.
+        #[inline(always)]
+        pub fn nb_send(r: Registers) {
+            full(syscall::NB_SEND, r);
+        }
+
+        /// Gives up the rest of the time slice: `seL4_Yield`.
+        #[inline(always)]
+        pub fn yield_now() {
+            full(syscall::YIELD, Registers::default());
+        }
+
+        /// Writes a character to the debug kernel's console. A release kernel takes
+        /// the call for an unknown one, which faults: see [`crate::debug`].
+        pub fn debug_put_char(c: u8) {
+            full(syscall::DEBUG_PUT_CHAR, Registers { target: c.into(), ..Registers::default() });
+        }
+    };
+}
+
 /// What `seL4_VMEnter` takes and, changed, gives back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VmEntry {

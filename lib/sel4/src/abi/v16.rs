@@ -54,36 +54,13 @@ pub mod badge {
     }
 }
 
-/// Makes a system call that passes and returns everything.
-#[inline(always)]
-fn full(number: isize, mut r: Registers) -> Registers {
-    system_call!(number, r);
-    r
-}
+plain_calls!();
 
 /// The same with a reply object.
 #[inline(always)]
 fn with_reply(number: isize, mut r: Registers, reply: Word) -> Registers {
     system_call!(number, r, in("r12") reply);
     r
-}
-
-/// Sends and waits for the reply: `seL4_Call`.
-#[inline(always)]
-pub fn call(r: Registers) -> Registers {
-    full(syscall::CALL, r)
-}
-
-/// Sends, waiting for a receiver: `seL4_Send`. Of a notification: signals it.
-#[inline(always)]
-pub fn send(r: Registers) {
-    full(syscall::SEND, r);
-}
-
-/// Sends if a receiver is waiting: `seL4_NBSend`.
-#[inline(always)]
-pub fn nb_send(r: Registers) {
-    full(syscall::NB_SEND, r);
 }
 
 /// Waits for a message or notification: `seL4_Recv`. `reply` keeps the caller.
@@ -104,12 +81,6 @@ pub fn send_recv(target: Word, info: Word, endpoint: Word, reply: Word) -> Regis
     let mut r = Registers { target: endpoint, info, ..Registers::default() };
     system_call!(syscall::NB_SEND_RECV, r, in("r12") reply, in("r13") target);
     r
-}
-
-/// Gives up the rest of the time slice: `seL4_Yield`.
-#[inline(always)]
-pub fn yield_now() {
-    full(syscall::YIELD, Registers::default());
 }
 
 /// Whom a passive domain tells that it can give its time back: the Microkit's
@@ -195,10 +166,4 @@ fn write_registers(vcpu: Vcpu) {
     // Sent and not called, which is cheaper, because it cannot fail: the message has
     // its length, and if no VCPU is there VMEnter fails next.
     send(Registers { target: vcpu.address(), info, mrs });
-}
-
-/// Writes a character to the debug kernel's console. A release kernel takes
-/// the call for an unknown one, which faults: see [`crate::debug`].
-pub fn debug_put_char(c: u8) {
-    full(syscall::DEBUG_PUT_CHAR, Registers { target: c.into(), ..Registers::default() });
 }

@@ -44,30 +44,7 @@ pub mod badge {
     }
 }
 
-/// Makes a system call that passes and returns everything.
-#[inline(always)]
-fn full(number: isize, mut r: Registers) -> Registers {
-    system_call!(number, r);
-    r
-}
-
-/// Sends and waits for the reply: `seL4_Call`.
-#[inline(always)]
-pub fn call(r: Registers) -> Registers {
-    full(syscall::CALL, r)
-}
-
-/// Sends, waiting for a receiver: `seL4_Send`. Of a notification: signals it.
-#[inline(always)]
-pub fn send(r: Registers) {
-    full(syscall::SEND, r);
-}
-
-/// Sends if a receiver is waiting: `seL4_NBSend`.
-#[inline(always)]
-pub fn nb_send(r: Registers) {
-    full(syscall::NB_SEND, r);
-}
+plain_calls!();
 
 /// Waits for a message or notification: `seL4_Recv`. `reply` is unused: this
 /// kernel keeps the caller in the receiving thread.
@@ -80,12 +57,6 @@ pub fn recv(endpoint: Word, _reply: Word) -> Registers {
 #[inline(always)]
 pub fn reply_recv(r: Registers, _reply: Word) -> Registers {
     full(syscall::REPLY_RECV, r)
-}
-
-/// Gives up the rest of the time slice: `seL4_Yield`.
-#[inline(always)]
-pub fn yield_now() {
-    full(syscall::YIELD, Registers::default());
 }
 
 /// Sends without waiting, then waits: here two calls, since this kernel has none
@@ -140,10 +111,4 @@ pub fn vm_enter(_vcpu: Vcpu, entry: &mut VmEntry, registers: EntryRegisters) -> 
     let mrs = [entry.rip, entry.primary_controls, entry.interruption, 0];
     let r = full(syscall::VM_ENTER, Registers { target: 0, info: length(registers), mrs });
     returned(entry, r)
-}
-
-/// Writes a character to the debug kernel's console. A release kernel takes
-/// the call for an unknown one, which faults: see [`crate::debug`].
-pub fn debug_put_char(c: u8) {
-    full(syscall::DEBUG_PUT_CHAR, Registers { target: c.into(), ..Registers::default() });
 }
