@@ -9,6 +9,7 @@ mod bare;
 pub mod debian;
 pub mod kernel;
 mod low_module;
+pub mod pairs;
 pub mod sdk;
 mod session;
 mod system;

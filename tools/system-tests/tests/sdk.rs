@@ -3,17 +3,12 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use bulkhead_machine::{Outcome, Status};
+use bulkhead_machine::Status;
 use libtest_mimic::{Arguments, Trial};
 use regex::Regex;
-use system_tests::{System, checkout, debian, sdk, unit_guest, unit_guests, units};
+use system_tests::{System, checkout, debian, pairs, sdk, unit_guest, unit_guests, units};
 
 const LIMIT: Duration = Duration::from_secs(240);
-const BOOT: Duration = Duration::from_secs(600);
-const ANSWER: Duration = Duration::from_secs(60);
-
-/// The serial virtualiser's prefix for the number of the guest that is typed to.
-const SELECT: char = '\x1c';
 
 const UNIT: &str = "systems/unit.system";
 const TWO_UNIT: &str = "systems/two-unit.system";
@@ -92,32 +87,13 @@ fn two_are_refused() {
 }
 
 fn state_stays_apart(configuration: &str) {
-    let mut session = System::new(TWO_UNIT)
-        .on(sdk::for_several(configuration))
-        .with(|guest| guest.kernel = Some(unit_guest("state")))
-        .start(&format!("sdk-state-apart-{configuration}"));
-    for guest in ["a", "b"] {
-        let (outcome, reason) = session.expect_stop(guest, LIMIT);
-        assert_eq!(outcome, Outcome::POWER_OFF, "{reason}:\n{}", session.console_text());
-    }
+    let system = System::new(TWO_UNIT).on(sdk::for_several(configuration));
+    pairs::state_stays_apart(system, &format!("sdk-state-apart-{configuration}"));
 }
 
 fn two_linux_guests() {
     let system = System::new("systems/two-guests.system").on(sdk::for_several("release"));
-    let mut session = system.start("sdk-two-linux");
-    for _ in 0..2 {
-        session.expect("BusyBox", BOOT);
-    }
-    session.type_line("echo $((6 * 7)) of a");
-    session.expect("a\\| .*42 of a", ANSWER);
-    session.type_text(&format!("{SELECT}2"));
-    session.type_line("echo $((6 * 7)) of b");
-    session.expect("b\\| .*42 of b", ANSWER);
-    session.type_line("poweroff");
-    assert_eq!(session.expect_stop("b", ANSWER).0, Outcome::POWER_OFF);
-    session.type_text(&format!("{SELECT}1"));
-    session.type_line("poweroff");
-    assert_eq!(session.expect_stop("a", ANSWER).0, Outcome::POWER_OFF);
+    pairs::linux_guests_end_one_by_one(system, "sdk-two-linux");
 }
 
 /// A domain that does what it may not, and what the Microkit's monitor makes of
