@@ -27,8 +27,9 @@ impl Vtx {
         let pins = self.require(field::PIN_BASED_CONTROLS, pin::PREEMPTION_TIMER, 0);
         // NMI-window exits exist only with virtual NMIs.
         self.virtual_nmis = pins & u64::from(pin::VIRTUAL_NMIS) != 0;
-        let optional = if TSC_AUX { OPTIONAL } else { OPTIONAL & !secondary::RDTSCP };
-        let wanted = SECONDARY_CONTROLS & !OPTIONAL | optional;
+        // Without a register of the guest's own RDTSCP would read the host's.
+        let unwanted = if TSC_AUX { 0 } else { secondary::RDTSCP };
+        let wanted = SECONDARY_CONTROLS & !unwanted;
         let granted = self.require(field::SECONDARY_CONTROLS, wanted, OPTIONAL);
         self.switchable = Switchable {
             rdtscp: granted & u64::from(secondary::RDTSCP) != 0,
