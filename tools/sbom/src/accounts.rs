@@ -319,6 +319,18 @@ fn read(path: &Path) -> Result<Vec<u8>, SbomError> {
 mod tests {
     use super::*;
 
+    /// Accounts in which nothing is yet.
+    fn empty<'a>(image: &'a Image<'a>) -> Accounts<'a> {
+        Accounts {
+            image,
+            linked: Linked::default(),
+            checksums: Checksums::read(&image.workspace.join("Cargo.lock")).unwrap(),
+            toolchain: Toolchain::installed().unwrap(),
+            components: Components::default(),
+            inventory: Inventory::default(),
+        }
+    }
+
     #[test]
     fn a_file_that_nothing_accounts_for_is_refused_wherever_it_is() {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -337,14 +349,7 @@ mod tests {
             prefills: Vec::new(),
             guest: None,
         };
-        let mut accounts = Accounts {
-            image: &image,
-            linked: Linked::default(),
-            checksums: Checksums::read(&workspace.join("Cargo.lock")).unwrap(),
-            toolchain: Toolchain::installed().unwrap(),
-            components: Components::default(),
-            inventory: Inventory::default(),
-        };
+        let mut accounts = empty(&image);
         let refused = |result: Result<(), SbomError>| match result {
             Err(SbomError::Unaccounted { file }) => file,
             other => panic!("{other:?}"),
@@ -393,14 +398,7 @@ mod tests {
                 prefills: Vec::new(),
                 guest: None,
             };
-            let mut accounts = Accounts {
-                image: &image,
-                linked: Linked::default(),
-                checksums: Checksums::read(&workspace.join("Cargo.lock")).unwrap(),
-                toolchain: Toolchain::installed().unwrap(),
-                components: Components::default(),
-                inventory: Inventory::default(),
-            };
+            let mut accounts = empty(&image);
             let changed = accounts.boot_file("kernel", b"other");
             assert!(matches!(changed, Err(SbomError::Changed { .. })), "{changed:?}");
             accounts.boot_file("kernel", b"k").unwrap();
