@@ -7,7 +7,10 @@
 use std::{collections::VecDeque, fs, io, path::Path, process::Command};
 
 use crate::{
-    config::{Config, IPS, POWER_ON_TIME, Watch, names},
+    config::{
+        Config, DISK_UNIT, IPS, Network, POWER_ON_TIME, Watch,
+        names::{self, DISK, FILES},
+    },
     console::Console,
     emulator::Heard,
     machine::MachineError,
@@ -154,11 +157,36 @@ panic: action=fatal
 error: {errors}
 info: {info}
 magic_break: enabled={magic_break}
-",
+{devices}",
+        devices = devices(config),
         image = names::IMAGE,
         kernel_log = names::KERNEL_LOG,
         emulator_log = names::EMULATOR_LOG,
     )
+}
+
+/// What only some machines have. With none of it the text is as if there were no
+/// such thing, for each line could change tick counts.
+fn devices(config: &Config) -> String {
+    let mut text = String::new();
+    if let Some(disk) = &config.disk {
+        // The host's own size: `Machine::start` held that it is a whole number.
+        let cylinders = fs::metadata(disk).map_or(0, |data| data.len() / DISK_UNIT);
+        text += &format!(
+            "ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15
+ata1-master: type=disk, mode=flat, path={DISK}, cylinders={cylinders}, heads=16, spt=32
+"
+        );
+    }
+    if let Some(Network { address, files: _ }) = &config.network {
+        let address = address.map(|byte| format!("{byte:02x}")).join(":");
+        text += &format!(
+            "pci: enabled=1, chipset=i440fx, slot1=e1000
+e1000: enabled=1, mac={address}, ethmod=vnet, ethdev={FILES}
+"
+        );
+    }
+    text
 }
 
 /// Most of Bochs's own output that is kept, in bytes.
@@ -226,6 +254,26 @@ mod tests {
         assert_eq!(debugger_commands(None), "c\nq\n");
         a.memory = Mebibytes(2048);
         assert!(bochsrc(&a, None, console, status).contains("memory: guest=2048, host=2048\n"));
+    }
+
+    #[test]
+    fn a_disk_and_a_card_add_lines_and_change_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = folder.path().join("a, b.img");
+        fs::write(&disk, [0; 3 * DISK_UNIT as usize]).unwrap();
+        let (console, status) = (Path::new("/dev/pts/7"), Path::new("/dev/pts/8"));
+        let plain = Config::new("/x.iso", "/x");
+        let network = Some(Network::default());
+        let with = Config { disk: Some(disk), network, ..plain.clone() };
+        let [plain, with] = [plain, with].map(|config| bochsrc(&config, None, console, status));
+        let added = with.strip_prefix(&plain).unwrap();
+        assert_eq!(
+            added,
+            "ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15\n\
+             ata1-master: type=disk, mode=flat, path=disk.img, cylinders=3, heads=16, spt=32\n\
+             pci: enabled=1, chipset=i440fx, slot1=e1000\n\
+             e1000: enabled=1, mac=02:00:00:00:00:01, ethmod=vnet, ethdev=files\n"
+        );
     }
 
     fn said(version: &str, model: &str) -> String {

@@ -44,6 +44,36 @@ pub struct Config {
     /// Whether what a Microkit's monitor says on the kernel's console counts as
     /// status lines: its debug configurations report faults there and nowhere else.
     pub monitor: bool,
+    /// The image of its disk, the master of the second IDE channel: written to
+    /// as the machine writes. Its size is a multiple of [`DISK_UNIT`].
+    pub disk: Option<PathBuf>,
+    /// Its network card, if it has one.
+    pub network: Option<Network>,
+}
+
+/// What the size of a disk is a multiple of, in bytes: a cylinder of 16 heads
+/// and 32 sectors, for Bochs counts in cylinders.
+pub const DISK_UNIT: u64 = 16 * 32 * 512;
+
+/// An 82540EM, and a network in which the emulator is the only other host. That
+/// answers ARP, ping, DHCP and TFTP, and reaches nothing outside.
+///
+/// Bochs is 192.168.10.1 and gives out 192.168.10.15 and up; QEMU is 10.0.2.2 and
+/// gives out 10.0.2.15 and up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Network {
+    /// The card's address.
+    pub address: [u8; 6],
+    /// The folder whose files TFTP gives out. Without one it finds none.
+    pub files: Option<PathBuf>,
+}
+
+impl Default for Network {
+    /// An address of those that nobody is given by the IEEE (locally
+    /// administered), and no files.
+    fn default() -> Self {
+        Network { address: [0x02, 0, 0, 0, 0, 0x01], files: None }
+    }
 }
 
 impl Config {
@@ -56,6 +86,8 @@ impl Config {
             processors: 1,
             runner: Runner::default(),
             monitor: false,
+            disk: None,
+            network: None,
         }
     }
 }
@@ -142,6 +174,9 @@ pub(crate) const POWER_ON_TIME: u64 = 1_735_689_600;
 /// configuration or command line: a comma or a space would mean something there.
 pub(crate) mod names {
     pub const IMAGE: &str = "boot.iso";
+    pub const DISK: &str = "disk.img";
+    /// What TFTP gives out; a folder.
+    pub const FILES: &str = "files";
     pub const KERNEL_LOG: &str = "kernel.log";
     pub const EMULATOR_LOG: &str = "emulator.log";
 }

@@ -43,7 +43,8 @@ mod status;
 mod supervisor;
 
 pub use config::{
-    Accelerator, Config, DEFAULT_MEMORY, HALTED, IPS, MEMORY_MAX, Mebibytes, Runner, Watch,
+    Accelerator, Config, DEFAULT_MEMORY, DISK_UNIT, HALTED, IPS, MEMORY_MAX, Mebibytes, Network,
+    Runner, Watch,
 };
 pub use counts::{Answers, Count, Counters, Counts};
 pub use directory::remove_abandoned;

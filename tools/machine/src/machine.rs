@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::FileTypeExt,
+    os::unix::fs::{FileTypeExt, symlink},
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
@@ -11,7 +11,7 @@ use std::{
 use bulkhead_host::cure;
 
 use crate::{
-    config::{Config, Mebibytes, names},
+    config::{Config, DISK_UNIT, Mebibytes, names},
     console::Console,
     counts,
     directory::Directory,
@@ -86,6 +86,26 @@ pub enum MachineError {
         /// Why not.
         why: io::Error,
     },
+    /// The disk cannot be used.
+    #[error("the disk image {} cannot be used: {why}", path.display())]
+    #[diagnostic(help("{}", cure(why).unwrap_or(
+        "a file of so many times 256 KiB is wanted, such as `truncate --size 64M FILE` makes"
+    )))]
+    Disk {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        why: io::Error,
+    },
+    /// What TFTP should give out cannot be used.
+    #[error("the folder {} cannot be given out by TFTP: {why}", path.display())]
+    #[diagnostic(help("{}", cure(why).unwrap_or("a folder that you can read is wanted")))]
+    Files {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        why: io::Error,
+    },
     /// The host refused something.
     #[error("cannot {what}: {why}")]
     #[diagnostic(help("{}", cure(why).unwrap_or("the operating system gave the reason above")))]
@@ -149,6 +169,56 @@ fn image(path: &Path) -> io::Result<PathBuf> {
     Ok(path)
 }
 
+/// A disk image, if that is what it could be.
+fn disk(path: &Path) -> io::Result<PathBuf> {
+    let path = path.canonicalize()?;
+    let metadata = path.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let size = metadata.len();
+    if size == 0 || size % DISK_UNIT != 0 {
+        return Err(io::Error::other(format!(
+            "its {size} bytes are not a multiple of {DISK_UNIT} bytes"
+        )));
+    }
+    fs::File::options().read(true).write(true).open(&path)?;
+    Ok(path)
+}
+
+/// A folder of files.
+fn folder(path: &Path) -> io::Result<PathBuf> {
+    let path = path.canonicalize()?;
+    fs::read_dir(&path)?;
+    Ok(path)
+}
+
+/// What the machine's files lead to.
+struct Files {
+    image: PathBuf,
+    disk: Option<PathBuf>,
+    network: Option<PathBuf>,
+}
+
+impl Files {
+    fn find(config: &Config) -> Result<Files, MachineError> {
+        let image = image(&config.image)
+            .map_err(|why| MachineError::Image { path: config.image.clone(), why })?;
+        let no_disk = |path: &PathBuf| {
+            disk(path).map_err(|why| MachineError::Disk { path: path.clone(), why })
+        };
+        let no_folder = |path: &PathBuf| {
+            folder(path).map_err(|why| MachineError::Files { path: path.clone(), why })
+        };
+        let files = config.network.as_ref().and_then(|network| network.files.as_ref());
+        Ok(Files {
+            image,
+            disk: config.disk.as_ref().map(no_disk).transpose()?,
+            network: files.map(no_folder).transpose()?,
+        })
+    }
+}
+
 fn no_directory(why: io::Error) -> MachineError {
     MachineError::Directory { folder: std::env::temp_dir(), why }
 }
@@ -177,8 +247,7 @@ impl Machine {
         on_event: impl FnMut(Event) + Send + 'static,
     ) -> Result<Machine, MachineError> {
         emulator::check(&config)?;
-        let image = image(&config.image)
-            .map_err(|why| MachineError::Image { path: config.image.clone(), why })?;
+        let files = Files::find(&config)?;
         fs::create_dir_all(&config.logs).map_err(host("create the directory for logs"))?;
         let logs = config.logs.canonicalize().map_err(host("find the directory for logs"))?;
         let logs =
@@ -186,7 +255,7 @@ impl Machine {
         let console = Console::open().map_err(host("open a pseudo-terminal"))?;
         let directory = Directory::new().map_err(no_directory)?;
         let status = Console::open().map_err(host("open a second pseudo-terminal"))?;
-        lay_out(directory.path(), &image, &logs)
+        lay_out(directory.path(), &files, &logs)
             .and_then(|()| emulator::lay_out(directory.path(), &config, &console, &status))
             .map_err(no_directory)?;
         let kernel = config
@@ -240,12 +309,19 @@ impl Drop for Machine {
 }
 
 /// Puts into the emulator's directory what every emulator wants there.
-fn lay_out(directory: &Path, image: &Path, logs: &Logs) -> io::Result<()> {
-    std::os::unix::fs::symlink(image, directory.join(names::IMAGE))?;
+fn lay_out(directory: &Path, files: &Files, logs: &Logs) -> io::Result<()> {
+    symlink(&files.image, directory.join(names::IMAGE))?;
+    if let Some(disk) = &files.disk {
+        symlink(disk, directory.join(names::DISK))?;
+    }
+    match &files.network {
+        Some(folder) => symlink(folder, directory.join(names::FILES))?,
+        None => fs::create_dir(directory.join(names::FILES))?,
+    }
     for (log, name) in [(&logs.emulator, names::EMULATOR_LOG), (&logs.kernel, names::KERNEL_LOG)] {
         // Fresh, so that an old run's lines are never taken for this one's.
         fs::write(log, "")?;
-        std::os::unix::fs::symlink(log, directory.join(name))?;
+        symlink(log, directory.join(name))?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 //!
 //! QEMU's `pc` is the same PC as Bochs's: 16550s, HPET (whose LegacyReplacement
 //! arrives at pin 2 of the I/O APIC), PIIX with IDE and ACPI. It has no VT-d and
-//! here no network, no display and no disk but the CD.
+//! here no display.
 
 use std::{
     fs::File,
@@ -17,7 +17,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    config::{Accelerator, Config, names},
+    config::{Accelerator, Config, Network, names},
     emulator::Heard,
     kvm::FEATURES,
     machine::MachineError,
@@ -115,6 +115,15 @@ pub(crate) fn command_line(
     option("-serial", format!("file:{}", names::KERNEL_LOG));
     let image = names::IMAGE;
     option("-drive", format!("if=ide,media=cdrom,format=raw,readonly=on,file={image}"));
+    if config.disk.is_some() {
+        option("-drive", format!("if=none,id=disk,format=raw,file={}", names::DISK));
+        option("-device", "ide-hd,drive=disk,bus=ide.1,unit=0".into());
+    }
+    if let Some(Network { address, files: _ }) = &config.network {
+        let address = address.map(|byte| format!("{byte:02x}")).join(":");
+        option("-netdev", format!("user,id=net,restrict=on,tftp={}", names::FILES));
+        option("-device", format!("e1000,netdev=net,addr=2,romfile=,mac={address}"));
+    }
     option("-boot", "d".into());
     option("-chardev", "stdio,id=monitor,signal=off".into());
     option("-mon", "chardev=monitor,mode=control".into());
