@@ -13,4 +13,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod block;
+mod peer;
+pub mod ring;
 pub mod serial;

@@ -46,7 +46,7 @@ mod words;
 
 pub use error::{Misaligned, OutOfBounds, WordError};
 pub use region::{Read, ReadWrite, Region, Rights, Writable};
-pub use word::{Word32, Word64};
+pub use word::{Word16, Word32, Word64};
 pub use words::Words;
 
 /// Orders every earlier access before every later one, a store before a later

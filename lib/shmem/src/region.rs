@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 
 use crate::error::{Misaligned, OutOfBounds, WordError};
 use crate::raw;
-use crate::word::{Word32, Word64};
+use crate::word::{Word16, Word32, Word64};
 
 /// The memory is mapped readable.
 #[derive(Clone, Copy, Debug)]
@@ -147,6 +147,14 @@ impl<R: Rights> Region<R> {
         // readable; the destination is a slice that we hold exclusively.
         unsafe { raw::copy(from.as_ptr(), into.as_mut_ptr(), into.len()) };
         Ok(())
+    }
+
+    /// The aligned word of two bytes at `offset`.
+    ///
+    /// # Errors
+    /// It leaves the region or is not aligned in memory.
+    pub fn word16(&self, offset: usize) -> Result<Word16<R>, WordError> {
+        Ok(Word16::new(self.sub(offset, 2)?.aligned(offset)?))
     }
 
     /// The aligned word of four bytes at `offset`.

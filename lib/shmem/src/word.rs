@@ -56,5 +56,6 @@ macro_rules! word {
     };
 }
 
+word!(Word16, u16, load_u16, store_u16, "two");
 word!(Word32, u32, load_u32, store_u32, "four");
 word!(Word64, u64, load_u64, store_u64, "eight");

@@ -4,7 +4,8 @@ use core::fmt;
 
 use shmem::{Read, ReadWrite};
 
-use super::error::{Culprit, PeerError};
+use crate::peer::{Culprit, PeerError};
+
 use super::memory::{Header, Shared, Source, Word};
 use super::producer::Producer;
 

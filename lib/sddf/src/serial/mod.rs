@@ -28,7 +28,8 @@ mod error;
 mod memory;
 mod producer;
 
+pub use crate::peer::{Culprit, PeerError};
 pub use consumer::{Consumer, TransferError};
-pub use error::{Culprit, LayoutError, PeerError};
+pub use error::LayoutError;
 pub use memory::{Header, Shared, Sink, Source, Word};
 pub use producer::{Producer, Space};

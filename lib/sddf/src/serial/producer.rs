@@ -2,7 +2,8 @@
 
 use shmem::ReadWrite;
 
-use super::error::{Culprit, PeerError};
+use crate::peer::{Culprit, PeerError};
+
 use super::memory::{Header, Shared, Sink, Word};
 
 /// Whether a producer may go on.
