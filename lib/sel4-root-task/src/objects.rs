@@ -39,6 +39,8 @@ pub enum AllocError {
         paddr: Word,
         /// Its size in bytes.
         size: Word,
+        /// Beginning and end of the largest range of RAM that is free.
+        free: (Word, Word),
     },
     /// The kernel refused.
     Kernel(sel4::Error),
@@ -61,9 +63,11 @@ impl fmt::Display for AllocError {
                 "out of memory: {count} objects of {object} bytes wanted, {} KiB left in all",
                 left / 1024
             ),
-            AllocError::PhysicalRange { paddr, size } => {
-                write!(f, "physical range {paddr:#x} of {size:#x} bytes is not free for use")
-            }
+            AllocError::PhysicalRange { paddr, size, free: (start, end) } => write!(
+                f,
+                "physical range {paddr:#x} of {size:#x} bytes is not free for use; the largest \
+                 free range of RAM is {start:#x}..{end:#x}"
+            ),
             AllocError::Kernel(e) => write!(f, "kernel: {e}"),
         }
     }
@@ -81,6 +85,11 @@ struct Pool {
 }
 
 impl Pool {
+    /// One after its last byte.
+    fn end(&self) -> Word {
+        self.paddr + self.size
+    }
+
     /// Where `count` objects of `1 << bits` would begin, if they fit.
     fn fit(&self, bits: u8, count: Word) -> Option<Word> {
         let object = 1u64.checked_shl(bits.into())?;
@@ -90,11 +99,15 @@ impl Pool {
     }
 }
 
+/// Pieces that are accounted for: the kernel's, and what lies below RAM at a
+/// known place, a few dozen pieces each.
+const POOLS_MAX: usize = 2 * MAX_UNTYPED_CAPS;
+
 /// Makes kernel objects.
 #[derive(Debug)]
 pub struct Objects {
     slots: Slots,
-    pools: Vec<Pool, MAX_UNTYPED_CAPS>,
+    pools: Vec<Pool, POOLS_MAX>,
 }
 
 impl Objects {
@@ -179,11 +192,11 @@ impl Objects {
     }
 
     /// Makes frames for the physical range from `paddr`: device registers, or
-    /// RAM that a device needs at a known place. Ranges of one piece of
-    /// untyped memory must be asked for in ascending order.
+    /// RAM that a device needs at a known place. Ranges of device registers must
+    /// be asked for in ascending order; RAM below a range stays of use.
     ///
     /// # Errors
-    /// The range is the kernel's, or below something handed out already.
+    /// Part of the range is the kernel's, nobody's, or handed out already.
     pub fn frames_at(
         &mut self,
         kind: ObjectType,
@@ -191,37 +204,70 @@ impl Objects {
         count: Word,
     ) -> Result<Word, AllocError> {
         let bits = kind.size_bits();
-        let size = count << bits;
-        let missing = AllocError::PhysicalRange { paddr, size };
-        let end = paddr.checked_add(size).ok_or(missing)?;
-        let index = self
-            .pools
-            .iter()
-            .position(|p| paddr >= p.paddr + p.used && end <= p.paddr + p.size)
-            .ok_or(missing)?;
-        // Objects come one after another, so fill the gap below with untyped
-        // memory, in the largest aligned pieces.
-        loop {
-            let pool = self.pools[index];
-            let at = pool.paddr + pool.used;
-            let gap = paddr - at;
-            if gap == 0 {
-                break;
-            }
-            let piece = at.trailing_zeros().min(gap.ilog2()) as u8;
-            let slot = self.slots(1)?;
-            pool.untyped.retype(ObjectType::Untyped(piece), init_caps::CNODE, slot, 1)?;
-            self.pools[index].used += 1 << piece;
-        }
         let first = self.slots(count)?;
         let mut done = 0;
+        // RAM and what is not do not make one region, even side by side.
+        let device = self.covering(paddr, bits).map(|index| self.pools[index].device);
         while done < count {
-            let n = (count - done).min(RETYPE_FAN_OUT as Word);
-            self.pools[index].untyped.retype(kind, init_caps::CNODE, first + done, n)?;
-            self.pools[index].used += n << bits;
+            let at = (done << bits).checked_add(paddr);
+            let found = at
+                .and_then(|at| self.covering(at, bits).map(|index| (index, at)))
+                .filter(|&(index, _)| Some(self.pools[index].device) == device);
+            let Some((index, at)) = found else {
+                let free = self.largest_ram();
+                return Err(AllocError::PhysicalRange { paddr, size: count << bits, free });
+            };
+            self.advance(index, at)?;
+            let pool = &mut self.pools[index];
+            let here = (pool.end() - at) >> bits;
+            let n = here.min(count - done).min(RETYPE_FAN_OUT as Word);
+            pool.untyped.retype(kind, init_caps::CNODE, first + done, n)?;
+            pool.used += n << bits;
             done += n;
         }
         Ok(first)
+    }
+
+    /// Which piece has this block, not handed out.
+    fn covering(&self, at: Word, bits: u8) -> Option<usize> {
+        let end = at.checked_add(1 << bits)?;
+        self.pools.iter().position(|pool| pool.paddr + pool.used <= at && end <= pool.end())
+    }
+
+    /// The range of the largest piece of RAM.
+    fn largest_ram(&self) -> (Word, Word) {
+        let ram = self.pools.iter().filter(|pool| !pool.device);
+        let largest = ram.max_by_key(|pool| pool.size - pool.used);
+        largest.map_or((0, 0), |pool| (pool.paddr + pool.used, pool.end()))
+    }
+
+    /// Moves a piece's watermark to this address. Objects come one after another,
+    /// so the gap is filled with untyped memory, in the largest aligned pieces;
+    /// those of RAM become pieces of their own.
+    fn advance(&mut self, index: usize, to: Word) -> Result<(), AllocError> {
+        loop {
+            let pool = self.pools[index];
+            let at = pool.paddr + pool.used;
+            let gap = to - at;
+            if gap == 0 {
+                return Ok(());
+            }
+            let bits = at.trailing_zeros().min(gap.ilog2()) as u8;
+            let slot = self.slots(1)?;
+            pool.untyped.retype(ObjectType::Untyped(bits), init_caps::CNODE, slot, 1)?;
+            let piece = Pool {
+                untyped: Untyped::from_address(slot),
+                paddr: at,
+                size: 1 << bits,
+                used: 0,
+                device: pool.device,
+            };
+            self.pools[index].used += piece.size;
+            if !piece.device {
+                // Where there is no place left to account for it, it lies idle.
+                let _ = self.pools.push(piece);
+            }
+        }
     }
 }
 

@@ -189,17 +189,26 @@ pub(crate) struct Realised {
 const EMBEDDED_COPIES: u64 = 2;
 const SDK_COPIES: u64 = 3;
 
+/// What the firmware keeps at the top of memory (SeaBIOS: its tables).
+const FIRMWARE_TOP: u64 = 1 << 20;
+
 /// How much memory the machine gets: room for all regions, and for the copies of
 /// those that come from files. What needs more than there can be is refused when
 /// the description is held to this.
 fn machine_memory(system: &System, copies: u64) -> Mebibytes {
-    let own = system.regions.iter().filter(|region| region.phys_addr.is_none());
-    let needed: u64 = own
+    let most = u64::from(MEMORY_MAX.0) << 20;
+    let own = || system.regions.iter().filter(|region| region.is_ram(most));
+    let ends = own().filter_map(|region| {
+        Some(region.phys_addr.as_ref()?.value.saturating_add(region.least_bytes()))
+    });
+    let end = ends.max().unwrap_or(0).saturating_add(FIRMWARE_TOP);
+    let needed: u64 = own()
         .map(|region| {
             let copies = if region.prefill.is_some() { copies } else { 1 };
             region.least_bytes().saturating_mul(copies)
         })
-        .fold(OVERHEAD, u64::saturating_add);
+        .fold(OVERHEAD, u64::saturating_add)
+        .max(end);
     let stepped = needed.div_ceil(MEMORY_STEP).saturating_mul(MEMORY_STEP >> 20);
     Mebibytes(u32::try_from(stepped).unwrap_or(u32::MAX)).max(DEFAULT_MEMORY)
 }

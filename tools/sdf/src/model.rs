@@ -212,6 +212,12 @@ impl MemoryRegion {
     pub fn least_bytes(&self) -> u64 {
         self.bytes().unwrap_or(self.page_size.bytes())
     }
+
+    /// Whether it takes memory of a machine that has so many bytes: what has a
+    /// fixed address above is a device's.
+    pub fn is_ram(&self, memory: u64) -> bool {
+        self.phys_addr.as_ref().is_none_or(|at| at.value < memory)
+    }
 }
 
 /// An interrupt.

@@ -123,6 +123,13 @@ const CASES: &[Case] = &[
         "first: physical range 0x800000 of 0x3000 bytes is not free for use",
     ),
     (
+        // The firmware's tables are the last 8 KiB, which is no RAM to the kernel.
+        "memory-and-not",
+        |b| b.regions[0].phys_addr = Some(0x3fff_d000),
+        "first: physical range 0x3fffd000 of 0x3000 bytes is not free for use; the largest free \
+         range of RAM is 0x20000000..0x30000000",
+    ),
+    (
         "the-local-APIC",
         |b| b.regions[0].phys_addr = Some(0xfee0_0000),
         "first: physical range 0xfee00000 of 0x3000 bytes is not free for use",
@@ -173,6 +180,21 @@ fn what_the_failures_are_made_of_starts() {
     let (mut session, _folder) = parts.boot("start-good", &parts.with(|_| {}));
     session.expect("witness runs", LIMIT);
     session.expect_ready(LIMIT);
+}
+
+/// What a driver's DMA needs. The region lies across a border between two pieces
+/// of untyped memory, at 896 MiB of 1,024; below it is memory that the other
+/// region cannot do without.
+#[test]
+fn a_region_of_ram_has_its_fixed_address_and_memory_below_stays_of_use() {
+    let parts = Parts::new();
+    let spec = parts.with(|b| {
+        b.regions[0].phys_addr = Some(0x37ff_f000);
+        b.regions[1].size = 900 << 20;
+    });
+    let (mut session, _folder) = parts.boot("start-fixed", &spec);
+    session.expect("witness runs", LIMIT);
+    session.expect_status("of the start", |status| *status == Status::Ready, LIMIT);
 }
 
 #[test]

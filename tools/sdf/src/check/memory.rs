@@ -103,8 +103,7 @@ pub(super) fn budget<'a>(
     report: &mut Report<'_>,
 ) {
     let Some(memory) = report.board.memory else { return };
-    // A region at a fixed address is a device's, or takes a place of its own.
-    let ram: Vec<&MemoryRegion> = regions.iter().filter(|r| r.phys_addr.is_none()).collect();
+    let ram: Vec<&MemoryRegion> = regions.iter().filter(|r| r.is_ram(memory)).collect();
     let sizes = ram.iter().map(|r| r.least_bytes());
     let threads = domains.map(|d| d.stack_size.saturating_add(DOMAIN_OVERHEAD));
     // Page tables: an eight-byte entry for each 4 KiB page and the tables
