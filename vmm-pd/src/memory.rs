@@ -1,10 +1,10 @@
 //! Guest RAM as the system description maps it here: one region from
 //! guest-physical zero.
 
-use shmem::{Read, ReadWrite, Region};
+use shmem::{Read, ReadWrite, Region, Rights, Writable};
 use vmm_core::{
     boot::{CopyError, OutOfBounds, Source},
-    memory::{GuestMemory, NotRam},
+    memory::{self, GuestMemory, NotRam},
     types::Gpa,
 };
 
@@ -21,6 +21,12 @@ impl Ram {
     /// In bytes.
     pub fn size(&self) -> u64 {
         self.0.len() as u64
+    }
+
+    /// A range of it, so that a copy can say which of its ends is wrong.
+    fn part(&self, gpa: Gpa, length: usize) -> Result<Region<ReadWrite>, NotRam> {
+        let not_ram = NotRam { gpa, length };
+        self.0.sub(Ram::offset(gpa, length)?, length).map_err(|_| not_ram)
     }
 
     fn offset(gpa: Gpa, length: usize) -> Result<usize, NotRam> {
@@ -52,6 +58,28 @@ impl GuestMemory for Ram {
     #[inline]
     fn read_u64(&self, gpa: Gpa) -> Result<u64, NotRam> {
         self.0.read_u64(Ram::offset(gpa, 8)?).map_err(|_| NotRam { gpa, length: 8 })
+    }
+
+    fn copy_to_region(
+        &self,
+        gpa: Gpa,
+        region: &Region<impl Writable>,
+        offset: usize,
+        length: usize,
+    ) -> Result<(), memory::CopyError> {
+        let from = self.part(gpa, length)?;
+        Ok(region.copy_from(offset, &from, 0, length)?)
+    }
+
+    fn copy_from_region(
+        &mut self,
+        gpa: Gpa,
+        region: &Region<impl Rights>,
+        offset: usize,
+        length: usize,
+    ) -> Result<(), memory::CopyError> {
+        let to = self.part(gpa, length)?;
+        Ok(to.copy_from(0, region, offset, length)?)
     }
 }
 

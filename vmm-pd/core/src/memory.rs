@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use shmem::{OutOfBounds, Region, Rights, Writable};
+
 use crate::types::Gpa;
 
 /// An access to guest-physical addresses that are not all RAM. Nothing was
@@ -61,6 +63,87 @@ pub trait GuestMemory {
         let mut b = [0; 8];
         self.read(gpa, &mut b)?;
         Ok(u64::from_le_bytes(b))
+    }
+
+    /// Copies guest RAM into a region. Where RAM is a region itself, each byte is
+    /// copied once, and nothing if either range is wrong.
+    ///
+    /// # Errors
+    /// A byte outside either.
+    fn copy_to_region(
+        &self,
+        gpa: Gpa,
+        region: &Region<impl Writable>,
+        offset: usize,
+        length: usize,
+    ) -> Result<(), CopyError> {
+        let mut buffer = [0; PIECE];
+        let mut done = 0;
+        while done < length {
+            let (piece, _) = buffer.split_at_mut(PIECE.min(length - done));
+            let from = gpa.checked_add(done as u64).ok_or(NotRam { gpa, length })?;
+            self.read(from, piece)?;
+            region.write(offset.saturating_add(done), piece)?;
+            done += piece.len();
+        }
+        Ok(())
+    }
+
+    /// Copies from a region into guest RAM, as [`GuestMemory::copy_to_region`] does the
+    /// other way.
+    ///
+    /// # Errors
+    /// As there.
+    fn copy_from_region(
+        &mut self,
+        gpa: Gpa,
+        region: &Region<impl Rights>,
+        offset: usize,
+        length: usize,
+    ) -> Result<(), CopyError> {
+        let mut buffer = [0; PIECE];
+        let mut done = 0;
+        while done < length {
+            let (piece, _) = buffer.split_at_mut(PIECE.min(length - done));
+            let to = gpa.checked_add(done as u64).ok_or(NotRam { gpa, length })?;
+            region.read(offset.saturating_add(done), piece)?;
+            self.write(to, piece)?;
+            done += piece.len();
+        }
+        Ok(())
+    }
+}
+
+/// Bytes at a time between RAM that is no region and one.
+const PIECE: usize = 512;
+
+/// Why guest RAM and a region did not exchange bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CopyError {
+    /// The guest's end is not all RAM.
+    NotRam(NotRam),
+    /// The other end leaves its region.
+    Region(OutOfBounds),
+}
+
+impl From<NotRam> for CopyError {
+    fn from(e: NotRam) -> Self {
+        CopyError::NotRam(e)
+    }
+}
+
+impl From<OutOfBounds> for CopyError {
+    fn from(e: OutOfBounds) -> Self {
+        CopyError::Region(e)
+    }
+}
+
+impl fmt::Display for CopyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CopyError::NotRam(e) => e.fmt(f),
+            CopyError::Region(e) => e.fmt(f),
+        }
     }
 }
 
