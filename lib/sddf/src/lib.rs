@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod block;
+pub mod net;
 mod peer;
 pub mod ring;
 pub mod serial;

@@ -1,8 +1,8 @@
 //! The end that requests.
 
-use super::error::{AttachError, Breach};
+use super::error::Breach;
 use super::wire::{RawRequest, RawResponse, Request, Status, capacity};
-use super::{Requests, Responses};
+use super::{AttachError, Requests, Responses};
 use crate::ring::{Consumer, Memory, Producer};
 use shmem::{ReadWrite, Region};
 
@@ -75,7 +75,9 @@ impl<T, const N: usize> Client<T, N> {
         responses: &Region<ReadWrite>,
     ) -> Result<Self, AttachError> {
         let slots = capacity(requests.len(), responses.len());
-        Client::attach(Requests::new(requests, slots)?, Responses::new(responses, slots)?)
+        let requests = Requests::new(requests, slots).map_err(AttachError::Layout)?;
+        let responses = Responses::new(responses, slots).map_err(AttachError::Layout)?;
+        Client::attach(requests, responses)
     }
 }
 
@@ -94,8 +96,7 @@ where
         const { Self::IDS };
         let most = requests.capacity();
         if most != responses.capacity() {
-            let responses = responses.capacity();
-            return Err(AttachError::Capacity { requests: most, responses, most });
+            return Err(AttachError::Capacity { out: most, back: responses.capacity(), most });
         }
         let requests = Producer::attach(requests).map_err(Breach::Requests)?;
         let responses = Consumer::attach(responses).map_err(Breach::Responses)?;

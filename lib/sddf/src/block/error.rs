@@ -1,10 +1,10 @@
-//! What a peer can do wrong, and what a description can.
+//! What a peer can do wrong.
 
 use core::fmt;
 
 use super::wire::Status;
 use crate::peer::PeerError;
-use crate::ring::LayoutError;
+use crate::ring::Lie;
 
 /// The peer broke the protocol. The end that noticed refuses every further
 /// operation.
@@ -48,6 +48,17 @@ pub enum Breach {
     },
 }
 
+impl From<Lie> for Breach {
+    /// As a server sees it.
+    fn from(lie: Lie) -> Self {
+        match lie {
+            Lie::Incoming(e) => Breach::Requests(e),
+            Lie::Outgoing(e) => Breach::Responses(e),
+            Lie::Unbalanced { outstanding, most } => Breach::Unbalanced { outstanding, most },
+        }
+    }
+}
+
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -70,50 +81,6 @@ impl fmt::Display for Breach {
                     "a block response to request {id:#x} with status {status}, which does not exist"
                 )
             }
-        }
-    }
-}
-
-/// Why an end cannot be attached.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AttachError {
-    /// The rings differ in capacity, or have more slots than this end keeps
-    /// account of. The fault is the description's.
-    Capacity {
-        /// Slots of the requests.
-        requests: u32,
-        /// Slots of the responses.
-        responses: u32,
-        /// The most that this end keeps account of.
-        most: u32,
-    },
-    /// A region cannot hold its ring. The fault is the description's.
-    Layout(LayoutError),
-    /// The peer left rings that make no sense.
-    Breach(Breach),
-}
-
-impl From<Breach> for AttachError {
-    fn from(e: Breach) -> Self {
-        AttachError::Breach(e)
-    }
-}
-
-impl From<LayoutError> for AttachError {
-    fn from(e: LayoutError) -> Self {
-        AttachError::Layout(e)
-    }
-}
-
-impl fmt::Display for AttachError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AttachError::Capacity { requests, responses, most } => write!(
-                f,
-                "block rings of {requests} and {responses} slots: they must be equal and at most {most}"
-            ),
-            AttachError::Layout(e) => e.fmt(f),
-            AttachError::Breach(e) => e.fmt(f),
         }
     }
 }

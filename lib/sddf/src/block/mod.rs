@@ -46,7 +46,7 @@ mod wire;
 
 pub use cells::{Cells, Run};
 pub use client::{Client, Completion, Outcome, Submitted};
-pub use error::{AttachError, Breach};
+pub use error::Breach;
 pub use info::{InfoSink, InfoSource, SERIAL_MAX, StorageInfo};
 pub use server::{Server, Ticket};
 pub use window::Window;
@@ -54,6 +54,9 @@ pub use wire::{
     Operation, RawRequest, RawResponse, Request, RequestLayout, ResponseLayout, Status,
     TRANSFER_SIZE, capacity,
 };
+
+/// Why an end of a connection cannot be attached.
+pub type AttachError = crate::ring::AttachError<Breach>;
 
 /// The ring of requests in a shared region.
 pub type Requests = crate::ring::Shared<RequestLayout>;

@@ -1,40 +1,28 @@
 //! The end that answers.
 
-use super::error::{AttachError, Breach};
+use super::error::Breach;
 use super::wire::{Operation, RawRequest, RawResponse, Request, Status, capacity};
-use super::{Requests, Responses};
-use crate::ring::{Consumer, Memory, Producer};
+use super::{AttachError, Requests, Responses};
+use crate::ring::{Exchange, Memory, Turn};
 use shmem::{ReadWrite, Region};
 
 /// The obligation to answer a request, once.
 #[derive(PartialEq, Eq, Debug)]
 #[must_use]
 pub struct Ticket {
-    /// The request's index in its ring.
-    index: u32,
-}
-
-/// What became of a request that was taken.
-#[derive(Clone, Copy, Debug)]
-enum Taken {
-    /// It is worked on.
-    Pending,
-    /// Its answer waits for its turn.
-    Answered { status: Status, done: u16 },
+    turn: Turn,
+    /// The client's name for it.
+    id: u32,
 }
 
 /// The answering end of a connection of at most `N` slots. It may answer in any
 /// order; the client sees the answers in the order of its requests (see the
 /// module's head on restarts).
 #[derive(Debug)]
-pub struct Server<const N: usize, Q = Requests, A = Responses> {
-    requests: Consumer<Q>,
-    responses: Producer<A>,
-    /// By index, modulo `N`; of meaning between the ring's head and next index.
-    taken: [(u32, Taken); N],
+pub struct Server<const N: usize, Q: Memory = Requests, A: Memory = Responses> {
+    rings: Exchange<N, Q, A>,
     /// Requests answered without a look at what they wanted, ever.
     refused: u64,
-    broken: Option<Breach>,
 }
 
 impl<const N: usize> Server<N> {
@@ -47,7 +35,9 @@ impl<const N: usize> Server<N> {
         responses: &Region<ReadWrite>,
     ) -> Result<Self, AttachError> {
         let slots = capacity(requests.len(), responses.len());
-        Server::attach(Requests::new(requests, slots)?, Responses::new(responses, slots)?)
+        let requests = Requests::new(requests, slots).map_err(AttachError::Layout)?;
+        let responses = Responses::new(responses, slots).map_err(AttachError::Layout)?;
+        Server::attach(requests, responses)
     }
 }
 
@@ -56,8 +46,6 @@ where
     Q: Memory<Entry = RawRequest>,
     A: Memory<Entry = RawResponse>,
 {
-    const SLOTS: () = assert!(N.is_power_of_two(), "an index wraps where its slot does");
-
     /// Takes the answering end of two rings as they stand. What a predecessor
     /// left unanswered is taken again.
     ///
@@ -65,37 +53,15 @@ where
     /// They differ in capacity or have more than `N` slots, or what they hold
     /// makes no sense.
     pub fn attach(requests: Q, responses: A) -> Result<Self, AttachError> {
-        const { Self::SLOTS };
-        let (asked, answered) = (requests.capacity(), responses.capacity());
-        if asked != answered || asked as usize > N {
-            let most = N as u32;
-            return Err(AttachError::Capacity { requests: asked, responses: answered, most });
+        match Exchange::attach(requests, responses) {
+            Ok(rings) => Ok(Server { rings, refused: 0 }),
+            Err(e) => Err(e.map(Breach::from)),
         }
-        let mut requests = Consumer::attach(requests).map_err(Breach::Requests)?;
-        let responses = Producer::attach(responses).map_err(Breach::Responses)?;
-        // Answers are published before their requests are given back. Whoever
-        // failed between the two left requests that are answered already.
-        let done = responses.tail().wrapping_sub(requests.head());
-        let waiting = requests.len().map_err(Breach::Requests)?;
-        if done > waiting {
-            return Err(Breach::Unbalanced { outstanding: done, most: waiting }.into());
-        }
-        for _ in 0..done {
-            requests.take().map_err(Breach::Requests)?;
-        }
-        requests.release(done);
-        Ok(Server {
-            requests,
-            responses,
-            taken: [(0, Taken::Pending); N],
-            refused: 0,
-            broken: None,
-        })
     }
 
     /// Slots of the connection.
     pub fn capacity(&self) -> u32 {
-        self.requests.capacity()
+        self.rings.capacity()
     }
 
     /// Takes the next request. One of an unknown kind, or a transfer of no
@@ -104,19 +70,9 @@ where
     /// # Errors
     /// The client broke the protocol, now or earlier.
     pub fn take(&mut self) -> Result<Option<(Ticket, Request)>, Breach> {
-        if let Some(breach) = self.broken {
-            return Err(breach);
-        }
         // Ends: nothing is given back here, so the ring runs dry.
-        loop {
-            let index = self.requests.next_index();
-            let raw = match self.requests.take() {
-                Ok(Some(raw)) => raw,
-                Ok(None) => return Ok(None),
-                Err(e) => return Err(self.fail(Breach::Requests(e))),
-            };
-            *self.slot(index) = (raw.id, Taken::Pending);
-            let ticket = Ticket { index };
+        while let Some((turn, raw)) = self.rings.take()? {
+            let ticket = Ticket { turn, id: raw.id };
             match Operation::from_code(raw.code) {
                 Some(operation) if raw.count > 0 || !operation.transfers() => {
                     let RawRequest { buffer, block, count, .. } = raw;
@@ -128,11 +84,13 @@ where
                 }
             }
         }
+        Ok(None)
     }
 
     /// Answers a request. The client sees it at a later [`Server::publish`].
     pub fn answer(&mut self, ticket: Ticket, status: Status, done: u16) {
-        self.slot(ticket.index).1 = Taken::Answered { status, done };
+        let Ticket { turn, id } = ticket;
+        self.rings.answer(turn, RawResponse { status: status.code(), done, id });
     }
 
     /// Lets the client see the answers whose turn it is. To be called after
@@ -144,28 +102,12 @@ where
     /// # Errors
     /// As [`Server::take`].
     pub fn publish(&mut self) -> Result<bool, Breach> {
-        if let Some(breach) = self.broken {
-            return Err(breach);
-        }
-        let mut count = 0;
-        while count < self.requests.held() {
-            let (id, taken) = *self.slot(self.requests.head().wrapping_add(count));
-            let Taken::Answered { status, done } = taken else { break };
-            // No room: the client takes no answers. It will notify if it does.
-            match self.responses.stage(&RawResponse { status: status.code(), done, id }) {
-                Ok(true) => count += 1,
-                Ok(false) => break,
-                Err(e) => return Err(self.fail(Breach::Responses(e))),
-            }
-        }
-        let notify = self.responses.publish();
-        self.requests.release(count);
-        Ok(notify)
+        Ok(self.rings.publish()?)
     }
 
     /// Requests that were taken and whose answers the client has not seen.
     pub fn held(&self) -> u32 {
-        self.requests.held()
+        self.rings.held()
     }
 
     /// Whether there are requests to take.
@@ -173,13 +115,7 @@ where
     /// # Errors
     /// As [`Server::take`].
     pub fn has_requests(&mut self) -> Result<bool, Breach> {
-        if let Some(breach) = self.broken {
-            return Err(breach);
-        }
-        match self.requests.is_empty() {
-            Ok(empty) => Ok(!empty),
-            Err(e) => Err(self.fail(Breach::Requests(e))),
-        }
+        Ok(self.rings.has_more()?)
     }
 
     /// Requests that made no sense and were answered so, ever.
@@ -189,16 +125,6 @@ where
 
     /// What the peer did, once it did.
     pub fn broken(&self) -> Option<Breach> {
-        self.broken
-    }
-
-    fn slot(&mut self, index: u32) -> &mut (u32, Taken) {
-        // `N` is a power of two, so the mask keeps the index in range.
-        &mut self.taken[index as usize & (N - 1)]
-    }
-
-    fn fail(&mut self, breach: Breach) -> Breach {
-        self.broken = Some(breach);
-        breach
+        self.rings.broken().map(Breach::from)
     }
 }

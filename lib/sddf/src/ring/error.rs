@@ -47,3 +47,53 @@ impl fmt::Display for LayoutError {
         }
     }
 }
+
+/// Why an end of a pair of rings cannot be attached. `B` is what the protocol
+/// calls a breach.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AttachError<B> {
+    /// The rings differ in capacity, or have more slots than this end keeps
+    /// account of. The fault is the description's.
+    Capacity {
+        /// Slots of the ring that this end fills.
+        out: u32,
+        /// Slots of the ring that this end empties.
+        back: u32,
+        /// The most that this end keeps account of.
+        most: u32,
+    },
+    /// A region cannot hold its ring. The fault is the description's.
+    Layout(LayoutError),
+    /// The peer left rings that make no sense.
+    Breach(B),
+}
+
+impl<B> AttachError<B> {
+    /// The same in the words of another protocol.
+    pub fn map<C>(self, breach: impl FnOnce(B) -> C) -> AttachError<C> {
+        match self {
+            AttachError::Capacity { out, back, most } => AttachError::Capacity { out, back, most },
+            AttachError::Layout(e) => AttachError::Layout(e),
+            AttachError::Breach(b) => AttachError::Breach(breach(b)),
+        }
+    }
+}
+
+impl<B> From<B> for AttachError<B> {
+    fn from(breach: B) -> Self {
+        AttachError::Breach(breach)
+    }
+}
+
+impl<B: fmt::Display> fmt::Display for AttachError<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AttachError::Capacity { out, back, most } => write!(
+                f,
+                "a pair of queues of {out} and {back} slots: they must be equal and at most {most}; size their regions alike"
+            ),
+            AttachError::Layout(e) => e.fmt(f),
+            AttachError::Breach(e) => e.fmt(f),
+        }
+    }
+}

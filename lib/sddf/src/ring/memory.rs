@@ -20,7 +20,7 @@ pub enum Index {
 /// A ring in memory.
 pub trait Memory {
     /// What a slot holds.
-    type Entry: Copy;
+    type Entry: Copy + fmt::Debug;
 
     /// The bits of an index that its word holds.
     const MASK: u32;

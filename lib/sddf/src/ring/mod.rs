@@ -7,16 +7,18 @@
 //! consumer that is started again finds what its predecessor took and did not
 //! finish.
 //!
-//! Not here: what a slot means ([`crate::block`]), and bytes
+//! Not here: what a slot means ([`crate::block`], [`crate::net`]), and bytes
 //! without slots ([`crate::serial`]).
 
 mod consumer;
 mod error;
+mod exchange;
 mod memory;
 mod producer;
 
 pub use crate::peer::{Culprit, PeerError};
 pub use consumer::Consumer;
-pub use error::LayoutError;
+pub use error::{AttachError, LayoutError};
+pub use exchange::{Exchange, Lie, Turn};
 pub use memory::{Index, IndexWord, Layout, Memory, Shared};
 pub use producer::Producer;

@@ -209,7 +209,7 @@ fn rings_that_cannot_be_are_refused() {
     let (requests, responses) = (Region::host(4096), Region::host(4096));
     assert_eq!(
         Server::<SLOTS>::new(&requests, &responses).map(|_| ()),
-        Err(AttachError::Capacity { requests: 64, responses: 64, most: 8 })
+        Err(AttachError::Capacity { out: 64, back: 64, most: 8 })
     );
     assert_eq!(Client::<(), SLOTS>::new(&requests, &responses).map(|c| c.capacity()), Ok(8));
     assert!(matches!(
