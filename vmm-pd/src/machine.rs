@@ -26,6 +26,7 @@ use crate::{
     outside::{ConsoleRegions, Doorbell},
     sleep::Timer,
     status::Status,
+    virtio,
     vtx::{PREEMPTION_TIMER_EXPIRED, Refused, Stopped, Vtx},
 };
 
@@ -133,6 +134,7 @@ impl<'s> Machine<'s> {
             host_cpuid: &mut host_cpuid,
             switchable: cpu.switchable(),
             statistics,
+            virtio: virtio::models(),
         };
         let vm = Vm::new(setup, cpu.now());
         cpu.set_cr4_owner(&vm.cpuid);
@@ -231,6 +233,9 @@ impl<'s> Machine<'s> {
         }
         if let Some(line) = self.doorbell.take_debug_line() {
             self.status.say(format_args!("debug : {line}"));
+        }
+        if let Some(complaint) = self.doorbell.take_complaint() {
+            self.status.say(format_args!("report : {complaint}"));
         }
         if !self.breach_told
             && let Some(breach) = self.doorbell.breach()

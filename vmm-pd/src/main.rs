@@ -6,8 +6,9 @@
 //! description grants, and runs the loop. The surprising fact: this thread *is*
 //! the guest's CPU. While the guest runs, the VMM does not.
 //!
-//! Channels: 0 the serial virtualiser, 1 the status domain, 2 the timer. The
-//! virtual CPU has number 0.
+//! Channels: 0 the serial virtualiser, 1 the status domain, 2 the timer; from 3 on
+//! those who serve the virtio devices, in the order of
+//! [`vmm_core::devices::virtio::Device`]. The virtual CPU has number 0.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@ mod memory;
 mod outside;
 mod sleep;
 mod status;
+mod virtio;
 mod vtx;
 
 use sddf::serial::LayoutError;

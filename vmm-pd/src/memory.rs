@@ -54,6 +54,21 @@ impl GuestMemory for Ram {
         gpa.0 < self.size()
     }
 
+    #[inline]
+    fn read_u16(&self, gpa: Gpa) -> Result<u16, NotRam> {
+        self.0.read_u16(Ram::offset(gpa, 2)?).map_err(|_| NotRam { gpa, length: 2 })
+    }
+
+    #[inline]
+    fn write_u16(&mut self, gpa: Gpa, value: u16) -> Result<(), NotRam> {
+        self.0.write_u16(Ram::offset(gpa, 2)?, value).map_err(|_| NotRam { gpa, length: 2 })
+    }
+
+    #[inline]
+    fn write_u64(&mut self, gpa: Gpa, value: u64) -> Result<(), NotRam> {
+        self.0.write_u64(Ram::offset(gpa, 8)?, value).map_err(|_| NotRam { gpa, length: 8 })
+    }
+
     /// One load, where a copy of any length is a loop.
     #[inline]
     fn read_u64(&self, gpa: Gpa) -> Result<u64, NotRam> {

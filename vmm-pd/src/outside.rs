@@ -4,17 +4,26 @@
 //! is large, and whenever the guest halts or its timer runs out; a notification
 //! wakes two other domains, which costs more than many exits.
 
+use core::fmt::{self, Write as _};
+
 use heapless::String;
 use sddf::serial::{Consumer, LayoutError, PeerError, Producer, Shared, Space};
 use sel4_microkit::Channel;
 use shmem::{Read, ReadWrite, Region};
-use vmm_core::outside::Outside;
+use vmm_core::{devices::virtio::Device, outside::Outside};
 
 /// Bytes staged before they are handed over without a line's end.
 const BATCH: u32 = 128;
 
 /// Longest line of the debug port; longer ones are broken.
 const DEBUG_LINE: usize = 120;
+
+/// Longest complaint about a device; longer ones are cut.
+const COMPLAINT: usize = 200;
+
+/// The channel of who serves the first virtio device; the others' follow in the
+/// order of [`Device::ALL`].
+const FIRST_DEVICE: usize = 3;
 
 /// The console's four regions.
 #[derive(Debug)]
@@ -39,6 +48,10 @@ pub struct Doorbell {
     channel: Channel,
     debug: String<DEBUG_LINE>,
     debug_complete: bool,
+    /// Servers of virtio devices that must be notified: a bit each.
+    devices: u8,
+    /// What is to be told of a device; of several, the first.
+    complaint: Option<String<COMPLAINT>>,
     /// Something waits for [`Doorbell::flush`], [`Doorbell::ring`] or
     /// [`Doorbell::take_debug_line`], or may: one test at each exit.
     busy: bool,
@@ -60,6 +73,8 @@ impl Doorbell {
             channel,
             debug: String::new(),
             debug_complete: false,
+            devices: 0,
+            complaint: None,
             busy: false,
         })
     }
@@ -84,7 +99,7 @@ impl Doorbell {
 
     /// Everything was attended to that could be.
     pub fn attended(&mut self) {
-        self.busy = self.staged > 0 || self.ring || self.debug_complete;
+        self.busy = self.staged > 0 || self.ring || self.debug_complete || self.complaint.is_some();
     }
 
     /// Rings if something was handed over or taken since.
@@ -92,6 +107,17 @@ impl Doorbell {
         if core::mem::take(&mut self.ring) {
             self.channel.notify();
         }
+        if self.devices != 0 {
+            let devices = core::mem::take(&mut self.devices);
+            for device in Device::ALL.into_iter().filter(|d| devices & 1 << *d as u8 != 0) {
+                Channel::new(FIRST_DEVICE + device as usize).notify();
+            }
+        }
+    }
+
+    /// What is to be told of a device, if anything is.
+    pub fn take_complaint(&mut self) -> Option<String<COMPLAINT>> {
+        self.complaint.take()
     }
 
     /// The line of the debug port that is complete, if one is.
@@ -163,5 +189,20 @@ impl Outside for Doorbell {
             return;
         }
         self.debug_complete = byte == b'\n' || self.debug.push(byte.into()).is_err();
+    }
+
+    fn ring(&mut self, device: Device) {
+        self.busy = true;
+        self.devices |= 1 << device as u8;
+    }
+
+    fn complain(&mut self, what: fmt::Arguments<'_>) {
+        self.busy = true;
+        if self.complaint.is_none() {
+            let mut text = String::new();
+            // What does not fit is cut.
+            let _ = text.write_fmt(what);
+            self.complaint = Some(text);
+        }
     }
 }

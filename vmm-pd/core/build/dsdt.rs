@@ -15,10 +15,6 @@ use crate::numbers as n;
 /// Identity of the one processor; the MADT names it too.
 pub const PROCESSOR_UID: u8 = 0;
 
-/// Interrupts of PCI devices: four pins of the I/O APIC from this one on,
-/// rotated by device so that neighbours do not share.
-const PCI_FIRST_GSI: u32 = 16;
-
 /// An interrupt of the 8259 pair, edge-triggered and active high: the short
 /// form (ACPI 6.5, 6.4.2.1), which says just that.
 struct IrqNoFlags(u8);
@@ -143,8 +139,8 @@ struct Route {
 impl Aml for Route {
     fn to_aml_bytes(&self, sink: &mut dyn AmlSink) {
         let any_function = self.device << 16 | 0xFFFF;
-        let gsi = PCI_FIRST_GSI + (self.device + u32::from(self.pin)) % 4;
-        Package::new(vec![&any_function, &self.pin, &0u8, &(gsi as u8)]).to_aml_bytes(sink);
+        let gsi = n::PCI_FIRST_GSI + (self.device as u8 + self.pin) % n::PCI_GSIS;
+        Package::new(vec![&any_function, &self.pin, &0u8, &gsi]).to_aml_bytes(sink);
     }
 }
 

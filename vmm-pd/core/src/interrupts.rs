@@ -16,8 +16,9 @@ mod tests;
 #[cfg(test)]
 mod walks;
 
+use crate::bus::pci::msix::MsiMessage;
 use crate::devices::ioapic::IoApic;
-use crate::devices::lapic::{ApicFault, Delivery, DeliveryMode, Effect, Lapic, Pin};
+use crate::devices::lapic::{self, ApicFault, Delivery, DeliveryMode, Effect, Lapic, Pin};
 use crate::devices::{pic, pit};
 use crate::time::TscFrequency;
 use crate::types::{Gpa, Gsi, Msr, Ticks, Vector, Width};
@@ -133,6 +134,19 @@ impl Interrupts {
     pub fn set_nmi_line(&mut self, level: bool) {
         let effect = self.lapic.set_pin(Pin::Lint1, level);
         self.apply(effect);
+    }
+
+    /// A device sends an interrupt message: a write to memory that the local APIC
+    /// takes (Intel SDM vol. 3A, 11.11). One to any other address is lost: it would
+    /// be a device's write to guest memory, which is no interrupt.
+    pub fn send(&mut self, message: MsiMessage) {
+        if let Some(message) = lapic::from_msi(message.address, message.data) {
+            match self.lapic.deliver(message) {
+                Delivery::Refused | Delivery::Taken => {}
+                Delivery::Nmi => self.nmi = true,
+                Delivery::Init => self.init = true,
+            }
+        }
     }
 
     /// Raises an NMI past every controller.

@@ -22,7 +22,7 @@ impl fmt::Display for NotRam {
     }
 }
 
-/// The guest's RAM. It begins at guest-physical zero and may have holes.
+/// The guest's RAM: one piece from guest-physical zero ([`crate::layout`]).
 pub trait GuestMemory {
     /// Copies out of guest RAM.
     ///
@@ -44,6 +44,42 @@ pub trait GuestMemory {
 
     /// Whether `gpa` is RAM.
     fn is_ram(&self, gpa: Gpa) -> bool;
+
+    /// Whether all of a range is RAM. An empty one is.
+    #[inline]
+    fn is_all_ram(&self, gpa: Gpa, length: u64) -> bool {
+        match length.checked_sub(1) {
+            // One piece from zero: what holds the last byte holds the first.
+            Some(last) => gpa.checked_add(last).is_some_and(|last| self.is_ram(last)),
+            None => true,
+        }
+    }
+
+    /// Reads a little-endian word of 2 bytes, in one piece if it is aligned.
+    ///
+    /// # Errors
+    /// As [`GuestMemory::read`].
+    fn read_u16(&self, gpa: Gpa) -> Result<u16, NotRam> {
+        let mut b = [0; 2];
+        self.read(gpa, &mut b)?;
+        Ok(u16::from_le_bytes(b))
+    }
+
+    /// Writes a little-endian word of 2 bytes, in one piece if it is aligned.
+    ///
+    /// # Errors
+    /// As [`GuestMemory::write`].
+    fn write_u16(&mut self, gpa: Gpa, value: u16) -> Result<(), NotRam> {
+        self.write(gpa, &value.to_le_bytes())
+    }
+
+    /// Writes a little-endian word of 8 bytes, in one piece if it is aligned.
+    ///
+    /// # Errors
+    /// As [`GuestMemory::write`].
+    fn write_u64(&mut self, gpa: Gpa, value: u64) -> Result<(), NotRam> {
+        self.write(gpa, &value.to_le_bytes())
+    }
 
     /// Reads a little-endian word of 4 bytes.
     ///

@@ -1,6 +1,10 @@
 //! The doorbell to the outside: everything of a guest's devices that leaves
 //! the VMM. The shell implements it over the queues that `system.xml` grants.
 
+use core::fmt;
+
+use crate::devices::virtio::Device;
+
 /// What lies outside the VMM. Calls queue; the shell notifies peers once, after
 /// the exit is handled.
 pub trait Outside {
@@ -17,6 +21,13 @@ pub trait Outside {
     /// A byte written to the debug port 0xE9 (Bochs's and QEMU's convention),
     /// for the status line.
     fn debug_write(&mut self, byte: u8);
+
+    /// Whoever serves a virtio device must look at its queues.
+    fn ring(&mut self, device: Device);
+
+    /// Something to tell whoever reads reports: a device broke, and who did it. At
+    /// most once between two resets of a device.
+    fn complain(&mut self, what: fmt::Arguments<'_>);
 }
 
 #[cfg(any(test, feature = "testing"))]

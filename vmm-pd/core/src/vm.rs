@@ -31,6 +31,7 @@ use crate::devices::i8042::I8042;
 use crate::devices::pit::{Pit, SystemControlB};
 use crate::devices::rtc::Rtc;
 use crate::devices::uart::Uart;
+use crate::devices::virtio::{Models, Virtio};
 use crate::dispatch;
 pub use crate::dispatch::Next;
 use crate::events::{Boundary, Events, InterruptSource};
@@ -62,6 +63,8 @@ pub struct Setup<'a> {
     pub switchable: cpuid::Switchable,
     /// Where what happens is counted.
     pub statistics: Recorder,
+    /// Its virtio devices.
+    pub virtio: Models,
 }
 
 /// Devices that wait for moments.
@@ -72,10 +75,12 @@ pub(crate) enum Timed {
     Uart,
     Rtc,
     Pm,
+    Virtio,
 }
 
 impl Timed {
-    const ALL: [Timed; 5] = [Timed::Interrupts, Timed::Pit, Timed::Uart, Timed::Rtc, Timed::Pm];
+    const ALL: [Timed; 6] =
+        [Timed::Interrupts, Timed::Pit, Timed::Uart, Timed::Rtc, Timed::Pm, Timed::Virtio];
 }
 
 /// A deadline that never comes.
@@ -113,6 +118,8 @@ pub struct Devices {
     pub keyboard: I8042,
     /// PCI configuration mechanism.
     pub pci: Pci,
+    /// Virtio devices.
+    pub virtio: Virtio,
     /// Accesses to ports that nobody claimed.
     pub unclaimed_ports: u64,
     /// Accesses to guest-physical addresses that nobody claimed.
@@ -121,7 +128,7 @@ pub struct Devices {
 }
 
 impl Devices {
-    fn new(tsc: TscFrequency, cpuid: &Cpuid, rtc: Rtc, now: Ticks) -> Self {
+    fn new(tsc: TscFrequency, cpuid: &Cpuid, rtc: Rtc, virtio: Virtio, now: Ticks) -> Self {
         let mut interrupts = Interrupts::new(tsc, u32::from(cpuid.physical_bits()));
         interrupts.enter_virtual_wire();
         let mut devices = Devices {
@@ -133,6 +140,7 @@ impl Devices {
             pm: AcpiPm::new(tsc, TimerWidth::Bits32, now),
             keyboard: I8042::new(),
             pci: Pci::new(),
+            virtio,
             unclaimed_ports: 0,
             unclaimed_addresses: 0,
             deadlines: Deadlines::default(),
@@ -150,6 +158,7 @@ impl Devices {
             Timed::Uart => self.uart.deadline(),
             Timed::Rtc => self.rtc.deadline(),
             Timed::Pm => self.pm.deadline(),
+            Timed::Virtio => self.virtio.deadline(),
         }
         .unwrap_or(NEVER)
     }
@@ -179,6 +188,7 @@ impl Devices {
         self.uart.advance(now);
         self.rtc.advance(now);
         self.pm.advance(now);
+        self.virtio.advance(now);
         self.carry(Gsi(numbers::COM1_IRQ), self.uart.irq());
         self.carry_rtc_line();
         self.carry(Gsi(numbers::SCI_IRQ), self.pm.sci());
@@ -261,10 +271,11 @@ pub struct Vm {
 impl Vm {
     /// A machine after power-on, as firmware would hand it over.
     pub fn new(setup: Setup<'_>, now: Ticks) -> Self {
-        let Setup { tsc, ram, epoch_seconds, policy, host_cpuid, switchable, statistics } = setup;
+        let Setup { tsc, ram, epoch_seconds, policy, host_cpuid, switchable, statistics, virtio } =
+            setup;
         let cpuid = Cpuid::new(host_cpuid, switchable, tsc);
         let rtc = Rtc::new(tsc, epoch_seconds, now, ram);
-        let devices = Devices::new(tsc, &cpuid, rtc, now);
+        let devices = Devices::new(tsc, &cpuid, rtc, Virtio::new(virtio), now);
         Vm {
             devices,
             msrs: MsrState::new(cpuid.physical_bits()),
@@ -287,7 +298,8 @@ impl Vm {
         self.restarts = self.restarts.saturating_add(1);
         self.devices.rtc.reset(now);
         let rtc = Rtc::restore(self.tsc, self.devices.rtc.state().clone());
-        self.devices = Devices::new(self.tsc, &self.cpuid, rtc, now);
+        let virtio = core::mem::replace(&mut self.devices.virtio, Virtio::new(Models::default()));
+        self.devices = Devices::new(self.tsc, &self.cpuid, rtc, virtio.restarted(), now);
         self.msrs = MsrState::new(self.cpuid.physical_bits());
         self.eoi = ParavirtualEoi::default();
         self.events = Watched::new(Events::default());
@@ -335,7 +347,24 @@ impl Vm {
         if self.eoi.is_offered() {
             self.eoi.collect(&mut self.devices.interrupts, memory);
         }
-        dispatch::handle(self, cpu, memory, outside, message)
+        let next = dispatch::handle(self, cpu, memory, outside, message);
+        if self.devices.virtio.wanting() {
+            self.serve_virtio(memory, outside, cpu.now());
+        }
+        next
+    }
+
+    /// Lets the virtio devices do what they can.
+    fn serve_virtio(
+        &mut self,
+        memory: &mut impl GuestMemory,
+        outside: &mut impl Outside,
+        now: Ticks,
+    ) {
+        let Devices { virtio, interrupts, .. } = &mut self.devices;
+        virtio.serve(memory, interrupts, outside, now);
+        self.devices.touched(Timed::Virtio);
+        self.devices.touched(Timed::Interrupts);
     }
 
     /// Whether the guest goes on as it is, as after nearly every exit:
@@ -374,7 +403,7 @@ impl Vm {
         arrival: Arrival,
     ) -> Outcome {
         self.eoi.collect(&mut self.devices.interrupts, memory);
-        let outcome = self.wake(cpu, outside, arrival);
+        let outcome = self.wake(cpu, memory, outside, arrival);
         self.eoi.offer(&self.devices.interrupts, memory);
         outcome
     }
@@ -382,6 +411,7 @@ impl Vm {
     fn wake(
         &mut self,
         cpu: &mut impl Cpu,
+        memory: &mut impl GuestMemory,
         outside: &mut impl Outside,
         arrival: Arrival,
     ) -> Outcome {
@@ -390,6 +420,7 @@ impl Vm {
         self.devices.uart.readable(now, outside);
         self.devices.uart.writable(outside);
         self.devices.advance(now);
+        self.serve_virtio(memory, outside, now);
         if let Some(mut boundary) = self.halted {
             return self.go_on_from(cpu, &mut boundary);
         }

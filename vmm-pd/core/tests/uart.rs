@@ -4,12 +4,14 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt;
 use std::rc::Rc;
 
 use uart_16550::backend::Backend;
 use uart_16550::spec::registers::{FifoTriggerLevel, IER, InterruptType, Parity, WordLength};
 use uart_16550::{BaudRate, Config, Uart16550};
 use vmm_core::devices::uart::Uart;
+use vmm_core::devices::virtio::Device;
 use vmm_core::outside::Outside;
 use vmm_core::time::TscFrequency;
 use vmm_core::types::Ticks;
@@ -32,6 +34,10 @@ impl Outside for Terminal {
     }
 
     fn debug_write(&mut self, _byte: u8) {}
+
+    fn ring(&mut self, _device: Device) {}
+
+    fn complain(&mut self, _what: fmt::Arguments<'_>) {}
 }
 
 /// The model, its terminal, and a clock that moves with each access.

@@ -1,5 +1,5 @@
-//! Memory-mapped devices: the I/O APIC's page, and the local APIC's wherever
-//! IA32_APIC_BASE has it.
+//! Memory-mapped devices: the I/O APIC's page, the local APIC's wherever
+//! IA32_APIC_BASE has it, and PCI devices' memory wherever the guest puts it.
 //!
 //! What is neither RAM nor one of these reads all ones and ignores writes, which
 //! is counted. An access does not cross a page: the emulator has split it. The
@@ -10,6 +10,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::devices::virtio::Device;
 use crate::layout::numbers as n;
 use crate::types::{Gpa, Ticks, Width};
 use crate::vm::{Devices, Timed};
@@ -19,6 +20,7 @@ use crate::vm::{Devices, Timed};
 enum Claim {
     IoApic(u32),
     LocalApic(u32),
+    Virtio(Device, u32),
 }
 
 const IOAPIC_LAST: u64 = n::IOAPIC_END - 1;
@@ -34,7 +36,7 @@ fn claim(devices: &Devices, gpa: Gpa) -> Option<Claim> {
     }
     match gpa.0 {
         n::IOAPIC..=IOAPIC_LAST => Some(Claim::IoApic(offset)),
-        _ => None,
+        _ => devices.virtio.at_memory(gpa).map(|(device, offset)| Claim::Virtio(device, offset)),
     }
 }
 
@@ -46,6 +48,9 @@ pub fn read(devices: &mut Devices, gpa: Gpa, width: Width, now: Ticks) -> u64 {
             let value = devices.interrupts.lapic_read(offset, width, now);
             devices.touched(Timed::Interrupts);
             value
+        }
+        Some(Claim::Virtio(device, offset)) => {
+            devices.virtio.read(device, offset, width, &mut devices.interrupts)
         }
         None => {
             devices.unclaimed_addresses = devices.unclaimed_addresses.wrapping_add(1);
@@ -61,6 +66,9 @@ pub fn write(devices: &mut Devices, gpa: Gpa, width: Width, value: u64, now: Tic
         Some(Claim::LocalApic(offset)) => {
             devices.interrupts.lapic_write(offset, width, value, now);
             devices.touched(Timed::Interrupts);
+        }
+        Some(Claim::Virtio(device, offset)) => {
+            devices.virtio.write(device, offset, width, value, &mut devices.interrupts);
         }
         None => devices.unclaimed_addresses = devices.unclaimed_addresses.wrapping_add(1),
     }

@@ -11,7 +11,7 @@
 //! which no byte is claimed is counted. After each access the interrupt level
 //! of the device that was touched, and of no other, goes to the fabric.
 
-use super::pci::Pci;
+use super::pci;
 use crate::devices::acpi_pm::Register as Pm;
 use crate::devices::pic::Register as Pic;
 use crate::devices::pit::Register as Pit;
@@ -124,7 +124,7 @@ pub fn read(
         (n::PCI_ADDRESS_PORT, Width::Dword) => devices.pci.address(),
         (n::PM_TIMER_PORT, Width::Dword) => devices.pm.timer(now),
         _ => match pci_window(port, width) {
-            Some(offset) => read_pci(&devices.pci, offset, width),
+            Some(offset) => pci::read(devices, offset, width),
             None => read_bytes(devices, port, width, now, outside),
         },
     }
@@ -157,10 +157,14 @@ pub fn write(
             devices.pci.set_address(value);
             None
         }
+        (p, Width::Word) if let Some(device) = devices.virtio.at_port(p) => {
+            devices.virtio.notify(device, value as u16, &mut devices.interrupts);
+            None
+        }
         (p, _) if claim(p) == Some(Claim::DebugExit) => Some(debug_exit::exit(value)),
         _ => match pci_window(port, width) {
             Some(offset) => {
-                write_pci(&mut devices.pci, offset, width, value);
+                pci::write(devices, offset, width, value);
                 None
             }
             None => write_bytes(devices, port, width, value, now, outside),
@@ -268,7 +272,7 @@ fn read_byte(
             devices.touched(Timed::Pm);
             value
         }
-        Claim::PciData(offset) => read_pci(&devices.pci, offset, Width::Byte) as u8,
+        Claim::PciData(offset) => pci::read(devices, offset, Width::Byte) as u8,
     })
 }
 
@@ -336,23 +340,10 @@ fn write_byte(
             request
         }
         Claim::PciData(offset) => {
-            write_pci(&mut devices.pci, offset, Width::Byte, u32::from(value));
+            pci::write(devices, offset, Width::Byte, u32::from(value));
             None
         }
     })
-}
-
-/// Reads part of the selected configuration dword; what is absent is all ones.
-fn read_pci(pci: &Pci, offset: u8, width: Width) -> u32 {
-    let dword = pci.read().unwrap_or(u32::MAX);
-    (dword >> (8 * offset)) & width.mask() as u32
-}
-
-/// Writes part of the selected configuration dword.
-fn write_pci(pci: &mut Pci, offset: u8, width: Width, value: u32) {
-    let shift = 8 * offset;
-    // Ignored where nothing is there.
-    let _ = pci.write(value << shift, (width.mask() as u32) << shift);
 }
 
 #[cfg(test)]

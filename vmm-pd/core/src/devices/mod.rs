@@ -11,3 +11,4 @@ pub mod pvpanic;
 pub mod request;
 pub mod rtc;
 pub mod uart;
+pub mod virtio;

@@ -5,6 +5,7 @@ use bulkhead_config::Action;
 use super::*;
 use crate::bus::cpuid::{Leaf, Switchable};
 use crate::cpu::testing::FakeCpu;
+use crate::devices::virtio::Models;
 use crate::layout::RamSize;
 use crate::memory::TestMemory;
 use crate::outcome::Policy;
@@ -51,6 +52,7 @@ impl Bench {
             host_cpuid: &mut host,
             switchable,
             statistics: statistics::Recorder::host(),
+            virtio: Models::default(),
         };
         let vm = Vm::new(setup, Ticks(0));
         Bench { vm, cpu, memory: TestMemory::new(RAM), console: FakeOutside::new() }

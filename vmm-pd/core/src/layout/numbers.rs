@@ -122,6 +122,8 @@ pub const PCI_ADDRESS_PORT: u16 = 0xCF8;
 pub const RESET_CONTROL_PORT: u16 = 0xCF9;
 /// PCI configuration data, four ports.
 pub const PCI_DATA_PORT: u16 = 0xCFC;
+/// Where ports of PCI devices begin: where firmware of PCs puts them.
+pub const PCI_PORTS: u16 = 0xC000;
 
 // Interrupt lines, as ISA IRQ numbers. IRQ 0 is GSI 2; every other number is
 // its own GSI.
@@ -134,6 +136,11 @@ pub const COM1_IRQ: u8 = 4;
 pub const RTC_IRQ: u8 = 8;
 /// ACPI system control interrupt; level-triggered, active high.
 pub const SCI_IRQ: u8 = 9;
+/// First of the I/O APIC's pins that PCI devices' interrupts lead to.
+pub const PCI_FIRST_GSI: u8 = 16;
+/// How many those are: pin p of device d leads to the one of number (d + p)
+/// modulo this, so that neighbours do not share.
+pub const PCI_GSIS: u8 = 4;
 /// Pins of the I/O APIC.
 pub const IOAPIC_PINS: u8 = 24;
 /// The I/O APIC's identity: what its register holds after reset (Intel 82093AA,

@@ -1,9 +1,12 @@
 //! An outside for host tests: what was written, what is to be read.
 
+use core::fmt;
 use std::collections::VecDeque;
+use std::string::{String, ToString};
 use std::vec::Vec;
 
 use super::Outside;
+use crate::devices::virtio::Device;
 
 /// A console with so much room, and what is typed at it.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +19,10 @@ pub struct FakeOutside {
     pub typed: VecDeque<u8>,
     /// What the guest wrote to the debug port.
     pub debug: Vec<u8>,
+    /// Who was rung, in order.
+    pub rung: Vec<Device>,
+    /// What was complained of.
+    pub complaints: Vec<String>,
 }
 
 impl FakeOutside {
@@ -46,5 +53,13 @@ impl Outside for FakeOutside {
 
     fn debug_write(&mut self, byte: u8) {
         self.debug.push(byte);
+    }
+
+    fn ring(&mut self, device: Device) {
+        self.rung.push(device);
+    }
+
+    fn complain(&mut self, what: fmt::Arguments<'_>) {
+        self.complaints.push(what.to_string());
     }
 }

@@ -6,6 +6,7 @@ use statistics::Recorder;
 use vmm_core::{
     bus::cpuid::{Leaf, Switchable},
     cpu::{Event, Gpr, SegmentRegister, StateField, testing::FakeCpu},
+    devices::virtio::Models,
     events::EntryWords,
     exit::{EventKind, ExitMessage, InterruptionInfo},
     layout::{RamSize, numbers as n},
@@ -80,6 +81,7 @@ impl World {
             host_cpuid: &mut host,
             switchable: switchable(mode & 4 != 0),
             statistics: Recorder::host(),
+            virtio: Models::default(),
         };
         let mut world = World {
             vm: Vm::new(setup, now),

@@ -7,6 +7,7 @@ use crate::devices::i8042::I8042;
 use crate::devices::pit::{Pit, SystemControlB};
 use crate::devices::rtc::Rtc;
 use crate::devices::uart::Uart;
+use crate::devices::virtio::{Models, Virtio};
 use crate::interrupts::Interrupts;
 use crate::layout::RamSize;
 use crate::time::TscFrequency;
@@ -31,6 +32,7 @@ fn devices() -> Devices {
         pm: AcpiPm::new(tsc, TimerWidth::Bits32, NOW),
         keyboard: I8042::new(),
         pci: Pci::new(),
+        virtio: Virtio::new(Models::default()),
         unclaimed_ports: 0,
         unclaimed_addresses: 0,
         deadlines: Deadlines::default(),

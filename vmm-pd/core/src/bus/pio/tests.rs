@@ -1,12 +1,14 @@
 //! Which device a port reaches, and what accesses of odd size and place mean.
 
 use super::*;
+use crate::bus::pci::Pci;
 use crate::devices::acpi_pm::{AcpiPm, TimerWidth, bits::PM_TIMER_HZ};
 use crate::devices::i8042::I8042;
 use crate::devices::pit::{Pit as PitDevice, SystemControlB};
 use crate::devices::request::ResetSource;
 use crate::devices::rtc::Rtc;
 use crate::devices::uart::Uart;
+use crate::devices::virtio::{Models, Virtio};
 use crate::interrupts::Interrupts;
 use crate::layout::RamSize;
 use crate::outside::testing::FakeOutside;
@@ -39,6 +41,7 @@ impl Bench {
             pm: AcpiPm::new(tsc, TimerWidth::Bits32, Ticks(0)),
             keyboard: I8042::new(),
             pci: Pci::new(),
+            virtio: Virtio::new(Models::default()),
             unclaimed_ports: 0,
             unclaimed_addresses: 0,
             deadlines: Deadlines::default(),

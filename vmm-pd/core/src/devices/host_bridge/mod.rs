@@ -20,4 +20,5 @@ pub const HEADER: Header = Header {
     subclass: 0x00,
     interface: 0x00,
     revision: 0,
+    subsystem: DEVICE,
 };

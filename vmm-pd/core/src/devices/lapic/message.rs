@@ -99,3 +99,19 @@ pub enum Delivery {
     /// Taken: the processor gets an INIT.
     Init,
 }
+
+/// An MSI as a message, if its address is the local APICs' (vol. 3A, 11.11.1).
+pub fn from_msi(address: u64, data: u32) -> Option<Message> {
+    /// Bits 31:20 of the address.
+    const APICS: u64 = 0xFEE;
+    const LOGICAL: u64 = 1 << 2;
+    const LEVEL: u32 = 1 << 15;
+
+    let destination = (address >> 12) as u8;
+    (address >> 20 == APICS).then(|| Message {
+        vector: data as u8,
+        mode: DeliveryMode::from_bits(data >> 8),
+        trigger: if data & LEVEL != 0 { Trigger::Level } else { Trigger::Edge },
+        destination: Destination::from_byte(address & LOGICAL != 0, destination),
+    })
+}

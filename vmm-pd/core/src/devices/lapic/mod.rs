@@ -30,7 +30,7 @@ mod vectors;
 mod x2apic;
 
 pub use base::ApicFault;
-pub use message::{Delivery, DeliveryMode, Destination, Message, Trigger};
+pub use message::{Delivery, DeliveryMode, Destination, Message, Trigger, from_msi};
 pub use pins::Pin;
 pub use timer::{CoreCrystal, FASTEST_PERIODIC_HZ};
 

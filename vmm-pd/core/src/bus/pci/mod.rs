@@ -2,26 +2,22 @@
 //! 3.2.2.3.2): an address register at 0xCF8, which only a whole dword reaches,
 //! and a window onto the selected register at 0xCFC, of any width.
 //!
-//! Devices are variants of [`Function`]; one static match says which is where.
+//! Bus 0 is the only one: the host bridge, and the virtio devices
+//! ([`Device::number`]). A function's registers are a [`space::ConfigSpace`].
 //! What is absent reads all ones and ignores writes. The surprising fact: byte
 //! and word accesses to 0xCF8-0xCFB are not the address register at all but
 //! ordinary ports, and 0xCF9 is the reset control register.
 
-use bitflags::bitflags;
+pub mod msix;
+pub mod space;
+
 use serde::{Deserialize, Serialize};
 
 use crate::devices::host_bridge;
-
-bitflags! {
-    /// Command register, what is fixed of it.
-    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    struct Command: u16 {
-        /// Answers memory accesses.
-        const MEMORY = 1 << 1;
-        /// Masters the bus.
-        const MASTER = 1 << 2;
-    }
-}
+use crate::devices::virtio::Device;
+use crate::types::Width;
+use crate::vm::Devices;
+use space::Command;
 
 /// Address register: configuration accesses are on.
 const ENABLE: u32 = 1 << 31;
@@ -60,14 +56,16 @@ pub struct Header {
     pub interface: u8,
     /// Revision.
     pub revision: u8,
+    /// Subsystem; its vendor is the device's.
+    pub subsystem: u16,
 }
 
 impl Header {
     /// A dword of the header; registers that it does not fix are zero.
     pub fn read(&self, register: u8) -> u32 {
-        let identity = u32::from(self.device) << 16 | u32::from(self.vendor);
         match register {
-            IDENTITY | SUBSYSTEM => identity,
+            IDENTITY => u32::from(self.device) << 16 | u32::from(self.vendor),
+            SUBSYSTEM => u32::from(self.subsystem) << 16 | u32::from(self.vendor),
             COMMAND => u32::from((Command::MEMORY | Command::MASTER).bits()),
             CLASS => u32::from_be_bytes([self.class, self.subclass, self.interface, self.revision]),
             _ => 0,
@@ -77,16 +75,21 @@ impl Header {
 
 /// The functions on the bus.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Function {
+enum Function {
     /// The host bridge.
     HostBridge,
+    /// A virtio device.
+    Virtio(Device),
 }
 
 impl Function {
     /// What is at a place.
-    fn at(place: Place) -> Option<Function> {
+    fn at(devices: &mut Devices, place: Place) -> Option<Function> {
         match place {
             Place { bus: 0, device: 0, function: 0 } => Some(Function::HostBridge),
+            Place { bus: 0, device, function: 0 } => {
+                devices.virtio.configuration(device).map(Function::Virtio)
+            }
             _ => None,
         }
     }
@@ -136,48 +139,65 @@ impl Pci {
         self.state.address = value & ADDRESS_MASK;
     }
 
-    /// Reads the selected dword.
-    ///
-    /// # Returns
-    /// Nothing if configuration accesses are off or nothing is there.
-    pub fn read(&self) -> Option<u32> {
-        let (function, register) = self.selected()?;
-        Some(match function {
-            Function::HostBridge => host_bridge::HEADER.read(register),
-        })
-    }
-
-    /// Writes those bytes of the selected dword that are ones in `mask`.
-    ///
-    /// # Returns
-    /// Nothing if configuration accesses are off or nothing is there.
-    pub fn write(&mut self, _value: u32, _mask: u32) -> Option<()> {
-        match self.selected()?.0 {
-            // Read-only throughout.
-            Function::HostBridge => Some(()),
-        }
-    }
-
-    fn selected(&self) -> Option<(Function, u8)> {
+    /// The place and the dword register that are selected, if configuration
+    /// accesses are on.
+    fn selected(&self) -> Option<(Place, u8)> {
         let address = self.state.address;
         if address & ENABLE == 0 {
             return None;
         }
         let [register, low, bus, _] = address.to_le_bytes();
-        let function = Function::at(Place { bus, device: low >> 3, function: low & 7 })?;
-        Some((function, register))
+        Some((Place { bus, device: low >> 3, function: low & 7 }, register))
+    }
+}
+
+/// Reads part of the selected configuration dword; what is absent is all ones.
+pub fn read(devices: &mut Devices, offset: u8, width: Width) -> u32 {
+    let dword = read_dword(devices).unwrap_or(u32::MAX);
+    (dword >> (8 * offset)) & width.mask() as u32
+}
+
+fn read_dword(devices: &mut Devices) -> Option<u32> {
+    let (place, register) = devices.pci.selected()?;
+    match Function::at(devices, place)? {
+        Function::HostBridge => Some(host_bridge::HEADER.read(register)),
+        Function::Virtio(device) => {
+            devices.virtio.read_config(device, register, &mut devices.interrupts)
+        }
+    }
+}
+
+/// Writes part of the selected configuration dword, if anything is there.
+pub fn write(devices: &mut Devices, offset: u8, width: Width, value: u32) {
+    let shift = 8 * offset;
+    let _ = write_dword(devices, value << shift, (width.mask() as u32) << shift);
+}
+
+fn write_dword(devices: &mut Devices, value: u32, mask: u32) -> Option<()> {
+    let (place, register) = devices.pci.selected()?;
+    match Function::at(devices, place)? {
+        // Read-only throughout.
+        Function::HostBridge => Some(()),
+        Function::Virtio(device) => {
+            devices.virtio.write_config(device, register, value, mask, &mut devices.interrupts)
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::pio::tests::Bench;
     use proptest::prelude::*;
 
+    fn select(address: u32) -> Bench {
+        let mut bench = Bench::new();
+        bench.devices.pci.set_address(address);
+        bench
+    }
+
     fn read(address: u32) -> Option<u32> {
-        let mut pci = Pci::new();
-        pci.set_address(address);
-        pci.read()
+        read_dword(&mut select(address).devices)
     }
 
     #[test]
@@ -214,11 +234,10 @@ mod tests {
     proptest! {
         #[test]
         fn the_host_bridge_cannot_be_changed(register: u8, value: u32, mask: u32) {
-            let mut pci = Pci::new();
-            pci.set_address(ENABLE | u32::from(register));
-            let before = pci.read();
-            prop_assert_eq!(pci.write(value, mask), Some(()));
-            prop_assert_eq!(pci.read(), before);
+            let devices = &mut select(ENABLE | u32::from(register)).devices;
+            let before = read_dword(devices);
+            prop_assert_eq!(write_dword(devices, value, mask), Some(()));
+            prop_assert_eq!(read_dword(devices), before);
         }
     }
 }

@@ -1,0 +1,382 @@
+//! The virtio devices of a machine (virtio 1.2), each a function of the PCI bus.
+//!
+//! Which there are is fixed when the VMM starts, by the regions that the system
+//! description maps. From the guest an access finds its device by address
+//! ([`Virtio::at_port`], [`Virtio::at_memory`], [`Virtio::configuration`]); what a
+//! device does with guest memory it does when it is served, once, at the end of
+//! the exit, so that no access from inside a bus needs the memory.
+//!
+//! Where things are: a device's behaviour in the folder of its name; what it is to
+//! the transport in [`model`]; how driver and device come to agree in
+//! [`registers`]; PCI in [`function`]; the three together in [`slot`].
+
+mod bits;
+pub mod entropy;
+pub mod function;
+pub mod memory;
+pub mod model;
+pub mod registers;
+pub mod slot;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+
+use crate::interrupts::Interrupts;
+use crate::layout::numbers as n;
+use crate::memory::GuestMemory;
+use crate::outside::Outside;
+use crate::types::{Gpa, Gsi, Ticks, Width};
+use crate::vm::NEVER;
+use crate::watched::Watched;
+
+use entropy::Entropy;
+use function::{Effect, Function, MEMORY_SIZE};
+use model::Model;
+use slot::{Attended, Slot};
+
+/// A device of the machine; also who serves it outside. In the order of their
+/// places on the bus.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Device {
+    /// First disk.
+    Block0,
+    /// Second disk.
+    Block1,
+    /// First network interface.
+    Net0,
+    /// Second network interface.
+    Net1,
+    /// Source of entropy.
+    Entropy,
+    /// Console beside COM1.
+    Console,
+}
+
+impl Device {
+    /// All of them.
+    pub const ALL: [Device; 6] = [
+        Device::Block0,
+        Device::Block1,
+        Device::Net0,
+        Device::Net1,
+        Device::Entropy,
+        Device::Console,
+    ];
+
+    /// Its device number on bus 0.
+    pub const fn number(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// Which has a device number.
+    const fn of_number(number: u8) -> Option<Device> {
+        match number {
+            1 => Some(Device::Block0),
+            2 => Some(Device::Block1),
+            3 => Some(Device::Net0),
+            4 => Some(Device::Net1),
+            5 => Some(Device::Entropy),
+            6 => Some(Device::Console),
+            _ => None,
+        }
+    }
+
+    /// Base class and subclass (PCI Code and ID Assignment 1.11).
+    const fn class(self) -> (u8, u8) {
+        match self {
+            Device::Block0 | Device::Block1 => (0x01, 0x80),
+            Device::Net0 | Device::Net1 => (0x02, 0x00),
+            Device::Entropy => (0xFF, 0x00),
+            Device::Console => (0x07, 0x80),
+        }
+    }
+
+    /// First port, as firmware would have chosen.
+    const fn ports(self) -> u16 {
+        n::PCI_PORTS + self as u16 * 0x20
+    }
+
+    /// First address, likewise.
+    const fn memory(self) -> u32 {
+        n::PCI_WINDOW as u32 + self as u32 * MEMORY_SIZE
+    }
+
+    /// The line that its interrupt pin drives: as in the table that the guest gets
+    /// (`build/dsdt.rs`).
+    pub const fn line(self) -> Gsi {
+        Gsi(n::PCI_FIRST_GSI + self.number() % n::PCI_GSIS)
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Device::Block0 => "virtio disk 0",
+            Device::Block1 => "virtio disk 1",
+            Device::Net0 => "virtio network interface 0",
+            Device::Net1 => "virtio network interface 1",
+            Device::Entropy => "virtio entropy source",
+            Device::Console => "virtio console",
+        })
+    }
+}
+
+/// The models of a machine; those that it does not have are absent.
+#[derive(Debug, Default)]
+pub struct Models {
+    /// Source of entropy.
+    pub entropy: Option<Entropy>,
+}
+
+/// A base that no address matches: ranges are looked for by difference, and this
+/// one is no multiple of any size.
+const NOWHERE: u32 = u32::MAX;
+
+/// The devices.
+#[derive(Debug)]
+pub struct Virtio {
+    entropy: Option<Slot<Entropy>>,
+    /// First port and first address of each that is decoded.
+    ports: [u32; Device::ALL.len()],
+    memory: [u32; Device::ALL.len()],
+    /// A device wants to be served.
+    wanting: bool,
+    deadline: Ticks,
+}
+
+/// Does the same with each device that there is.
+macro_rules! each {
+    ($virtio:expr, |$slot:ident, $device:ident| $body:expr) => {{
+        each!(@one &mut $virtio.entropy, Device::Entropy, $slot, $device, $body);
+    }};
+    (@one $place:expr, $number:expr, $slot:ident, $device:ident, $body:expr) => {
+        if let Some($slot) = $place {
+            let $device = $number;
+            $body
+        }
+    };
+}
+
+/// Does something with one device.
+macro_rules! one {
+    ($virtio:expr, $number:expr, |$slot:ident| $body:expr) => {
+        match $number {
+            Device::Entropy => $virtio.entropy.as_mut().map(|$slot| $body),
+            _ => None,
+        }
+    };
+}
+
+fn slot<M: Model>(model: Option<M>, device: Device) -> Option<Slot<M>> {
+    model.map(|model| Slot::new(model, device.class(), device.ports(), device.memory()))
+}
+
+impl Virtio {
+    /// The devices after power-on.
+    pub fn new(models: Models) -> Self {
+        let Models { entropy } = models;
+        Virtio {
+            entropy: slot(entropy, Device::Entropy),
+            ports: [NOWHERE; Device::ALL.len()],
+            memory: [NOWHERE; Device::ALL.len()],
+            wanting: false,
+            deadline: NEVER,
+        }
+    }
+
+    /// As after power-on, for a guest that starts again. Connections outside stay.
+    #[must_use]
+    pub fn restarted(mut self) -> Self {
+        each!(self, |slot, device| {
+            slot.power_cycle(device.class(), device.ports(), device.memory());
+        });
+        self.ports = [NOWHERE; Device::ALL.len()];
+        self.memory = [NOWHERE; Device::ALL.len()];
+        self.wanting = false;
+        self.deadline = NEVER;
+        self
+    }
+
+    /// Whether a device wants to be served.
+    #[inline(always)]
+    pub const fn wanting(&self) -> bool {
+        self.wanting
+    }
+
+    /// When a device must be served even if nothing happens.
+    #[inline]
+    pub fn deadline(&self) -> Option<Ticks> {
+        (self.deadline != NEVER).then_some(self.deadline)
+    }
+
+    /// Time passed.
+    pub fn advance(&mut self, now: Ticks) {
+        self.wanting |= self.deadline <= now;
+    }
+
+    /// The device whose port this is.
+    #[inline]
+    pub fn at_port(&self, port: u16) -> Option<Device> {
+        let port = u32::from(port);
+        Device::ALL.into_iter().find(|d| self.ports[*d as usize] == port)
+    }
+
+    /// The device in whose memory an address is, and the offset there.
+    #[inline]
+    pub fn at_memory(&self, gpa: Gpa) -> Option<(Device, u32)> {
+        let gpa = u32::try_from(gpa.0).ok()?;
+        Device::ALL.into_iter().find_map(|d| {
+            let base = self.memory[d as usize];
+            let offset = gpa.checked_sub(base)?;
+            (offset < MEMORY_SIZE && base != NOWHERE).then_some((d, offset))
+        })
+    }
+
+    /// The driver notifies a device of a queue.
+    #[inline]
+    pub fn notify(&mut self, device: Device, queue: u16, interrupts: &mut Watched<Interrupts>) {
+        self.apply(device, Effect::Kick(queue), interrupts);
+    }
+
+    /// Reads a device's memory.
+    pub fn read(
+        &mut self,
+        device: Device,
+        offset: u32,
+        width: Width,
+        interrupts: &mut Watched<Interrupts>,
+    ) -> u64 {
+        let value = one!(self, device, |slot| {
+            let (function, model) = slot.parts();
+            function.read_memory(offset, width, model)
+        });
+        self.drive_line(device.line(), interrupts);
+        value.unwrap_or(width.mask())
+    }
+
+    /// Writes a device's memory.
+    pub fn write(
+        &mut self,
+        device: Device,
+        offset: u32,
+        width: Width,
+        value: u64,
+        interrupts: &mut Watched<Interrupts>,
+    ) {
+        let effect = one!(self, device, |slot| {
+            let (function, model) = slot.parts();
+            function.write_memory(offset, width, value, model)
+        });
+        self.apply(device, effect.unwrap_or(Effect::None), interrupts);
+        self.drive_line(device.line(), interrupts);
+    }
+
+    /// The device at a device number of bus 0, if there is one.
+    pub fn configuration(&mut self, number: u8) -> Option<Device> {
+        let device = Device::of_number(number)?;
+        one!(self, device, |_slot| device)
+    }
+
+    /// Reads a dword of configuration space.
+    pub fn read_config(
+        &mut self,
+        device: Device,
+        register: u8,
+        interrupts: &mut Watched<Interrupts>,
+    ) -> Option<u32> {
+        let value = one!(self, device, |slot| {
+            let (function, model) = slot.parts();
+            function.read_config(register, model)
+        });
+        self.drive_line(device.line(), interrupts);
+        value
+    }
+
+    /// Writes those bits of a dword of configuration space that are ones in
+    /// `mask`.
+    pub fn write_config(
+        &mut self,
+        device: Device,
+        register: u8,
+        value: u32,
+        mask: u32,
+        interrupts: &mut Watched<Interrupts>,
+    ) -> Option<()> {
+        let effect = one!(self, device, |slot| {
+            let (function, model) = slot.parts();
+            function.write_config(register, value, mask, model)
+        })?;
+        self.apply(device, effect, interrupts);
+        self.decode();
+        // A function that may master the bus now has waited for it.
+        self.wanting = true;
+        self.drive_line(device.line(), interrupts);
+        Some(())
+    }
+
+    /// Takes over which addresses are decoded.
+    fn decode(&mut self) {
+        let Virtio { ports, memory, .. } = self;
+        let (mut new_ports, mut new_memory) = (*ports, *memory);
+        each!(self, |slot, device| {
+            let function: &Function = slot.function();
+            new_ports[device as usize] = function.ports().map_or(NOWHERE, u32::from);
+            new_memory[device as usize] = function.memory().unwrap_or(NOWHERE);
+        });
+        (self.ports, self.memory) = (new_ports, new_memory);
+    }
+
+    fn apply(&mut self, device: Device, effect: Effect, interrupts: &mut Watched<Interrupts>) {
+        let wants = one!(self, device, |slot| slot.apply(effect, interrupts));
+        self.wanting |= wants.unwrap_or(false);
+    }
+
+    /// Asserts a line if one of its devices does. Devices share lines, so it takes
+    /// a look at all.
+    fn drive_line(&mut self, line: Gsi, interrupts: &mut Watched<Interrupts>) {
+        let mut level = false;
+        each!(self, |slot, device| {
+            level |= device.line() == line && slot.function().line();
+        });
+        if interrupts.line(line) != level {
+            interrupts.set_line(line, level);
+        }
+    }
+
+    /// Lets every device do all that it can, for the guest and for those outside.
+    pub fn serve(
+        &mut self,
+        memory: &mut impl GuestMemory,
+        interrupts: &mut Watched<Interrupts>,
+        outside: &mut impl Outside,
+        now: Ticks,
+    ) {
+        self.wanting = false;
+        let mut deadline = NEVER;
+        let mut lines = [false; n::PCI_GSIS as usize];
+        each!(self, |slot, device| {
+            let Attended { ring, broken, closed } = slot.serve(memory, interrupts, now);
+            if ring {
+                outside.ring(device);
+            }
+            if let Some(broken) = broken {
+                outside.complain(format_args!("{device}: the guest's driver broke it: {broken}"));
+            }
+            if closed && let Some(breach) = slot.model.breach() {
+                outside.complain(format_args!("{device} is closed: {breach}"));
+            }
+            deadline = deadline.min(slot.again());
+            lines[usize::from(device.line().0 - n::PCI_FIRST_GSI)] |= slot.function().line();
+        });
+        self.deadline = deadline;
+        for (gsi, level) in (n::PCI_FIRST_GSI..).zip(lines) {
+            let gsi = Gsi(gsi);
+            if interrupts.line(gsi) != level {
+                interrupts.set_line(gsi, level);
+            }
+        }
+    }
+}
