@@ -11,11 +11,19 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+mod drivers;
+mod pci;
+mod region;
+
 use core::fmt;
 
 use heapless::{String, Vec};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use shmem::{Read, Region};
+
+pub use crate::drivers::{DATA_REGIONS_MAX, E1000, Ide};
+pub use crate::pci::{PCI_DEVICES_MAX, Pci, PciBar, PciDevice, PciSpace};
+pub use crate::region::{IoRegion, REGION_NAME_MAX};
 
 /// Longest kernel command line, in bytes, without its terminator: Linux's
 /// COMMAND_LINE_SIZE on x86 less one.

@@ -142,9 +142,9 @@ fn given(kernel: &Path, initrd: Option<&PathBuf>, memory: u64) -> String {
 }
 
 fn command_line<'a>(configuration: &'a Configuration, guest: &str) -> &'a str {
-    let found = configuration.sections.values().find_map(|section| match &section.content {
-        Content::Vmm(vmm) if vmm.name == guest => Some(vmm.command_line.as_str()),
-        Content::Vmm(_) | Content::SerialVirt(_) | Content::Status(_) => None,
+    let found = configuration.sections.values().find_map(|section| {
+        let Content::Vmm(vmm) = &section.content else { return None };
+        (vmm.name == guest).then_some(vmm.command_line.as_str())
     });
     found.unwrap_or_default()
 }

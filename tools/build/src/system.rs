@@ -222,9 +222,9 @@ fn guests(system: &System, configuration: &Configuration) -> Vec<Guest> {
             Some(Guest { name: machine.name.value.clone(), pd: domain.name.value.clone() })
         })
         .collect();
-    let clients = configuration.sections.values().find_map(|section| match &section.content {
-        Content::SerialVirt(virt) => Some(&virt.clients),
-        Content::Vmm(_) | Content::Status(_) => None,
+    let clients = configuration.sections.values().find_map(|section| {
+        let Content::SerialVirt(virt) = &section.content else { return None };
+        Some(&virt.clients)
     });
     if let Some(clients) = clients {
         guests.sort_by_key(|guest| clients.iter().position(|client| *client == *guest.name));

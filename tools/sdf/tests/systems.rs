@@ -77,7 +77,7 @@ fn our_own_configurations_fit_their_descriptions() {
         let source = Source::read(&path).unwrap();
         let system = parse(&source, &boards[0], &NotBuilt).unwrap().system;
         let checked = configuration::load(&configuration::path_beside(&path))
-            .and_then(|c| configuration::check(&system, &c).map(|()| c));
+            .and_then(|mut c| configuration::check(&system, &mut c).map(|()| c));
         match checked {
             Ok(c) => {
                 for section in c.sections.values() {

@@ -3,7 +3,7 @@
 use bulkhead_config::{SerialVirt, Status};
 use system_spec::PdIndex;
 
-use super::{Configuration, Content, Section};
+use super::{Configuration, Content, Section, regions};
 use crate::{
     model::{MemoryRegion, Prefill, ProtectionDomain, System, region_index},
     problem::{Problem, Problems},
@@ -13,12 +13,15 @@ use crate::{
 
 /// Holds a configuration to the description that it is for: each region filled
 /// from `NAME.config` has its section, each section such a region, and names
-/// of guests and clients are those of the description.
+/// of guests and clients are those of the description. Memory regions that it
+/// names get their addresses from there.
 ///
 /// # Errors
 /// Everything that does not fit, in either file.
-pub fn check(system: &System, configuration: &Configuration) -> Result<(), Problems> {
-    let mut c = Consistency { system, configuration, problems: Vec::new() };
+pub fn check(system: &System, configuration: &mut Configuration) -> Result<(), Problems> {
+    let problems = regions::resolve(system, configuration);
+    let configuration = &*configuration;
+    let mut c = Consistency { system, configuration, problems };
     let mut used = Vec::new();
     for (i, r) in system.regions.iter().enumerate() {
         let Some((path, name)) = section_of(r) else { continue };
@@ -62,8 +65,8 @@ fn section_of(region: &MemoryRegion) -> Option<(&At<String>, &str)> {
     }
 }
 
-struct Consistency<'a> {
-    system: &'a System,
+pub(super) struct Consistency<'a> {
+    pub(super) system: &'a System,
     configuration: &'a Configuration,
     problems: Vec<Problem>,
 }
@@ -107,28 +110,38 @@ impl Consistency<'_> {
                     self.report(section, "clients", message);
                 }
             }
+            Content::Pci(pci) => self.pci(pd, d, section, pci),
+            // Everything that they name is a region.
+            Content::Ide(_) | Content::E1000(_) => {}
         }
     }
 
     /// Names of a server's clients, in the order of its channels from 1 on: a
     /// VMM counts by its guest's name.
     fn clients(&self, server: PdIndex) -> Vec<&str> {
+        let name = |pd| {
+            let d = self.system.domain(pd);
+            d.machine.as_ref().map_or(&d.name, |m| &m.name).value.as_str()
+        };
+        self.served(server).into_iter().map(name).collect()
+    }
+
+    /// A server's clients, in the order of its channels from 1 on.
+    pub(super) fn served(&self, server: PdIndex) -> Vec<PdIndex> {
         let mut clients = Vec::new();
         for c in &self.system.channels {
             let [a, b] = &c.ends;
             for (own, other) in [(a, b), (b, a)] {
                 if own.pd == server && own.id.value > 0 {
-                    let d = self.system.domain(other.pd);
-                    let name = d.machine.as_ref().map_or(&d.name, |m| &m.name);
-                    clients.push((own.id.value, name.value.as_str()));
+                    clients.push((own.id.value, other.pd));
                 }
             }
         }
         clients.sort_unstable();
-        clients.into_iter().map(|(_, name)| name).collect()
+        clients.into_iter().map(|(_, client)| client).collect()
     }
 
-    fn report(&mut self, section: &Section, key: &str, message: String) {
+    pub(super) fn report(&mut self, section: &Section, key: &str, message: String) {
         let p = Problem::new(
             &self.configuration.source,
             Rule::ConfigNames,

@@ -6,13 +6,15 @@
 //! key that `lib/config` gains is known here at once.
 
 mod consistency;
+mod devices;
+mod regions;
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-use bulkhead_config::{SerialVirt, Status, Vmm};
+use bulkhead_config::{E1000, Ide, IoRegion, Pci, SerialVirt, Status, Vmm};
 use serde::Deserialize;
 use toml::{
     Spanned,
@@ -27,7 +29,7 @@ use crate::{
     source::{At, Source, Span},
 };
 
-const KINDS: &str = "vmm, serial-virt, status";
+const KINDS: &str = "vmm, serial-virt, status, pci, ide, e1000";
 
 /// What one section says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,6 +40,36 @@ pub enum Content {
     SerialVirt(SerialVirt),
     /// A status domain.
     Status(Status),
+    /// The PCI domain.
+    Pci(Pci),
+    /// A driver of an IDE channel.
+    Ide(Ide),
+    /// A driver of an 82540EM.
+    E1000(E1000),
+}
+
+impl Content {
+    /// The memory regions that it names, with the key that names each.
+    fn regions_mut(&mut self) -> Vec<(&'static str, &mut IoRegion)> {
+        let (own, data) = match self {
+            Content::Vmm(_) | Content::SerialVirt(_) | Content::Status(_) | Content::Pci(_) => {
+                return Vec::new();
+            }
+            Content::Ide(c) => (("table", &mut c.table), &mut c.data),
+            Content::E1000(c) => (("rings", &mut c.rings), &mut c.data),
+        };
+        [own].into_iter().chain(data.iter_mut().map(|region| ("data", region))).collect()
+    }
+
+    /// Whether a device writes to those regions by itself.
+    fn is_dma(&self) -> bool {
+        match self {
+            Content::Ide(_) | Content::E1000(_) => true,
+            Content::Vmm(_) | Content::SerialVirt(_) | Content::Status(_) | Content::Pci(_) => {
+                false
+            }
+        }
+    }
 }
 
 /// One section.
@@ -81,6 +113,9 @@ impl Section {
             Content::Vmm(c) => bulkhead_config::write(&**c),
             Content::SerialVirt(c) => bulkhead_config::write(c),
             Content::Status(c) => bulkhead_config::write(c),
+            Content::Pci(c) => bulkhead_config::write(c),
+            Content::Ide(c) => bulkhead_config::write(c),
+            Content::E1000(c) => bulkhead_config::write(c),
         }
         .map_err(std::io::Error::other)
     }
@@ -121,13 +156,13 @@ pub fn parse(source: &Source) -> Result<Configuration, Problems> {
 /// As [`load`] and [`check`].
 pub fn beside(description: &Path, system: &System) -> Result<Configuration, Problems> {
     let path = path_beside(description);
-    let configuration = if path.exists() || consistency::is_named(system) {
+    let mut configuration = if path.exists() || consistency::is_named(system) {
         load(&path)?
     } else {
         let source = Source::new(path.display().to_string(), "");
         Configuration { source, sections: BTreeMap::new() }
     };
-    check(system, &configuration)?;
+    check(system, &mut configuration)?;
     Ok(configuration)
 }
 
@@ -206,6 +241,9 @@ impl Reader<'_> {
             Some("vmm") => self.typed(&name, span, table).map(|c| Content::Vmm(Box::new(c))),
             Some("serial-virt") => self.typed(&name, span, table).map(Content::SerialVirt),
             Some("status") => self.typed(&name, span, table).map(Content::Status),
+            Some("pci") => self.typed(&name, span, table).map(Content::Pci),
+            Some("ide") => self.typed(&name, span, table).map(Content::Ide),
+            Some("e1000") => self.typed(&name, span, table).map(Content::E1000),
             _ => {
                 self.report(Rule::ConfigKind, at, "a section of an unknown kind", cure());
                 None
@@ -269,6 +307,8 @@ impl Reader<'_> {
                     bad("clients", "a name that cannot be reported");
                 }
             }
+            // Their names are those of the description, which is checked.
+            Content::Pci(_) | Content::Ide(_) | Content::E1000(_) => {}
         }
     }
 }

@@ -45,11 +45,61 @@ epoch-seconds = 0
 
 const STATUS: &str = "[status]\nkind = \"status\"\nclients = [\"debian\"]\n";
 
+/// A driver and the PCI domain that sets its device up.
+const DRIVERS: &str = r#"<system>
+    <memory_region name="p" prefill_path="pci.config" />
+    <memory_region name="i" prefill_path="ide.config" />
+    <memory_region name="table" size="0x1000" phys_addr="0x38000000" />
+    <memory_region name="data" size="0x200000" phys_addr="0x38200000" />
+    <memory_region name="copied" size="0x1000" />
+    <memory_region name="far" size="0x1000" phys_addr="0x100000000" />
+    <memory_region name="registers" size="0x1000" phys_addr="0xfebe0000" />
+    <protection_domain name="pci">
+        <program_image path="pci.elf" />
+        <map mr="p" vaddr="0x10000000" />
+    </protection_domain>
+    <protection_domain name="ide">
+        <program_image path="ide.elf" />
+        <map mr="i" vaddr="0x10000000" />
+        <map mr="table" vaddr="0x10010000" />
+        <map mr="data" vaddr="0x10200000" />
+        <map mr="copied" vaddr="0x10400000" />
+        <map mr="far" vaddr="0x10410000" />
+        <map mr="registers" vaddr="0x10420000" />
+        <ioport id="0" addr="0xc008" size="8" />
+        <irq id="0" pin="10" trigger="level" vector="1" />
+    </protection_domain>
+    <channel><end pd="pci" id="1" /><end pd="ide" id="2" /></channel>
+</system>
+"#;
+
+const IDE: &str = "[ide]\nkind = \"ide\"\ntable = \"table\"\ndata = [\"data\"]\n";
+
+const PCI: &str = r#"[pci]
+kind = "pci"
+[[pci.devices]]
+client = "ide"
+place = "00:01.1"
+vendor = 0x8086
+device = 0x7010
+registers = [
+    { bar = 4, space = "io", address = 0xc000 },
+    { bar = 0, space = "memory", address = 0xfebe0000 },
+]
+bus-master = true
+interrupt = 10
+"#;
+
 fn problems(text: &str) -> Vec<Problem> {
+    problems_of(SYSTEM, text)
+}
+
+fn problems_of(description: &str, text: &str) -> Vec<Problem> {
     let source = Source::new("system.toml", text);
-    let system = Source::new("system.xml", SYSTEM);
+    let system = Source::new("system.xml", description);
     let system = parse(&system, &Board::bochs(), &NotBuilt).unwrap().system;
-    let found = configuration::parse(&source).and_then(|c| configuration::check(&system, &c));
+    let found =
+        configuration::parse(&source).and_then(|mut c| configuration::check(&system, &mut c));
     found.err().map(|p| p.iter().cloned().collect()).unwrap_or_default()
 }
 
@@ -136,4 +186,52 @@ fn config_region() {
 fn config_names() {
     let text = format!("{VMM}{STATUS}").replace("\"debian\"", "\"fedora\"");
     breaks("config_names", "config_names", &text);
+}
+
+#[test]
+fn a_region_that_is_named_gets_its_address_and_size() {
+    let system = Source::new("system.xml", DRIVERS);
+    let system = parse(&system, &Board::bochs(), &NotBuilt).unwrap().system;
+    let source = Source::new("system.toml", format!("{PCI}{IDE}"));
+    let mut found = configuration::parse(&source).unwrap();
+    configuration::check(&system, &mut found).unwrap();
+    let compiled = found.sections["ide"].encode().unwrap();
+    let ide: bulkhead_config::Ide = bulkhead_config::read(&compiled).unwrap();
+    assert_eq!((ide.table.base, ide.table.size), (0x3800_0000, 0x1000));
+    assert_eq!((ide.data[0].base, ide.data[0].size), (0x3820_0000, 0x20_0000));
+    assert_eq!(ide.data[0].name, "data");
+}
+
+fn breaks_of_drivers(snapshot: &str, replace: &[(&str, &str)]) {
+    let mut text = format!("{PCI}{IDE}");
+    for (from, to) in replace {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, to);
+    }
+    assert_rendered("config_names", snapshot, &problems_of(DRIVERS, &text));
+}
+
+#[test]
+fn a_device_reaches_what_its_configuration_names() {
+    let names =
+        [("table = \"table\"", "table = \"copied\""), ("[\"data\"]", "[\"disk\", \"far\"]")];
+    breaks_of_drivers("config_names_regions", &names);
+}
+
+#[test]
+fn what_is_set_up_for_a_driver_is_granted_to_it() {
+    let other = [("0xc000", "0xd000"), ("0xfebe0000", "0xfebc0000"), ("= 10", "= 11")];
+    breaks_of_drivers("config_names_devices", &other);
+    breaks_of_drivers("config_names_drivers", &[("client = \"ide\"", "client = \"pci\"")]);
+}
+
+#[test]
+fn a_place_on_the_bus_is_written_as_lspci_does() {
+    let text = PCI.replace("00:01.1", "0:1.1");
+    let found = problems_of(DRIVERS, &format!("{text}{IDE}"));
+    let lines: Vec<_> = found.iter().map(Problem::line).collect();
+    assert_eq!(
+        lines,
+        ["system.toml:5:9: section `pci`: `0:1.1` is no place on bus 0, such as 00:02.0"]
+    );
 }

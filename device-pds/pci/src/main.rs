@@ -1,0 +1,116 @@
+//! The PCI domain: sets devices up at the start, then is silent. It alone can
+//! reach configuration space.
+//!
+//! What it decides is in `pci-core`; this wires it to the kernel.
+//!
+//! | channel | other end                                              |
+//! | ------- | ------------------------------------------------------ |
+//! | 1 + i   | driver i (its channel 2): is told that its word is written |
+//!
+//! | symbol             | rights | region                                 |
+//! | ------------------ | ------ | -------------------------------------- |
+//! | `config`           | r      | kind `pci`                             |
+//! | `client{i}_status` | rw     | driver i's word; `pci_status` to that  |
+//!
+//! Each has `_vaddr` and `_size`. I/O ports 0: 0xcf8 to 0xcff.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use bulkhead_config::{PCI_DEVICES_MAX, Pci};
+use pci_bus::{Place, Status, StatusSink};
+use pci_core::{ConfigSpace, Host};
+use sel4_microkit::{
+    Channel, ChannelSet, Handler, Infallible, IoPort, debug_println, memory_region,
+    memory_region_opt, protection_domain, started,
+};
+
+/// Configuration mechanism 1 (PCI Local Bus Specification 3.0, 3.2.2.3.2).
+const PORTS: IoPort = IoPort::new(0);
+const ADDRESS: u16 = 0xcf8;
+const DATA: u16 = 0xcfc;
+/// In ADDRESS: the data port is configuration space.
+const ENABLE: u32 = 1 << 31;
+
+/// The channel of a driver.
+const fn channel(client: usize) -> Channel {
+    Channel::new(1 + client)
+}
+
+/// Configuration space through the two ports, which nobody else has.
+struct Ports;
+
+impl Ports {
+    fn select(place: Place, offset: u8) {
+        let device = u32::from(place.device()) << 11 | u32::from(place.function()) << 8;
+        PORTS.write_32(ADDRESS, ENABLE | device | u32::from(offset & 0xfc));
+    }
+}
+
+impl ConfigSpace for Ports {
+    fn read(&mut self, place: Place, offset: u8) -> u32 {
+        Ports::select(place, offset);
+        PORTS.read_32(DATA)
+    }
+
+    fn write(&mut self, place: Place, offset: u8, value: u32) {
+        Ports::select(place, offset);
+        PORTS.write_32(DATA, value);
+    }
+}
+
+struct Domain;
+
+#[protection_domain]
+fn init() -> Domain {
+    let config = memory_region!(Read, config_vaddr, config_size);
+    let config: Pci = started(bulkhead_config::load(&config));
+    let regions: [_; PCI_DEVICES_MAX] = [
+        memory_region_opt!(ReadWrite, client0_status_vaddr, client0_status_size),
+        memory_region_opt!(ReadWrite, client1_status_vaddr, client1_status_size),
+        memory_region_opt!(ReadWrite, client2_status_vaddr, client2_status_size),
+        memory_region_opt!(ReadWrite, client3_status_vaddr, client3_status_size),
+        memory_region_opt!(ReadWrite, client4_status_vaddr, client4_status_size),
+        memory_region_opt!(ReadWrite, client5_status_vaddr, client5_status_size),
+        memory_region_opt!(ReadWrite, client6_status_vaddr, client6_status_size),
+        memory_region_opt!(ReadWrite, client7_status_vaddr, client7_status_size),
+    ];
+    let sinks = regions.map(|region| region.map(|region| started(StatusSink::new(&region))));
+    let sink = |client: usize| match sinks.get(client).and_then(Option::as_ref) {
+        Some(sink) => sink,
+        None => {
+            panic!("the system description maps no region with setvar client{client}_status_vaddr")
+        }
+    };
+    // After a restart of this domain alone everything is as it was left, and the
+    // drivers are at work, whom looking at their devices would disturb.
+    if (0..config.devices.len()).any(|client| sink(client).is_written()) {
+        return Domain;
+    }
+    let mut host = Host::new(Ports);
+    host.hush(|place| config.devices.iter().any(|device| device.place == place));
+    let mut found = [Status::Waiting; PCI_DEVICES_MAX];
+    for (device, found) in config.devices.iter().zip(&mut found) {
+        *found = match host.set_up(device) {
+            Ok(()) => Status::Ready,
+            Err(why) => {
+                debug_println!("pci: {} at {}: {why}", device.client, device.place);
+                Status::Refused(why)
+            }
+        };
+    }
+    for (client, found) in found.into_iter().enumerate().take(config.devices.len()) {
+        sink(client).publish(found);
+        channel(client).notify();
+    }
+    Domain
+}
+
+impl Handler for Domain {
+    type Error = Infallible;
+
+    /// A driver that starts anew reads its word; there is nothing to be done.
+    fn notified(&mut self, _channels: ChannelSet) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
