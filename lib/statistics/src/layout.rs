@@ -3,7 +3,7 @@
 //! | word | contents |
 //! | ---: | --- |
 //! | 0 | `0x4248_5354` ("BHST") in the upper half, [`VERSION`] in the lower; 0 before the VMM has started |
-//! | 1 to 18 | [`Counter`]s, by their numbers |
+//! | 1 to 20 | [`Counter`]s, by their numbers |
 //! | 32 to 111 | exits with reason 0 to 79 |
 //! | 112 | exits with any other reason |
 //! | 128 to 191 | the last 16 exits, four words each: reason, instruction pointer, qualification, guest-physical address; exit `n` (the first is 0) is in place `n` modulo 16 |
@@ -83,11 +83,16 @@ pub enum Counter {
     /// When the guest was started, the last time: its images are loaded, and its
     /// first instruction is next.
     StartedAt = 18,
+    /// Bytes that the VMM copied between the guest's memory and the memory that
+    /// it shares with who serves its virtio devices.
+    Copied = 19,
+    /// Times that the VMM notified one of those.
+    Rings = 20,
 }
 
 impl Counter {
     /// All, in order.
-    pub const ALL: [Counter; 18] = [
+    pub const ALL: [Counter; 20] = [
         Counter::Begun,
         Counter::Recorded,
         Counter::Since,
@@ -106,6 +111,8 @@ impl Counter {
         Counter::LastUnknownMsr,
         Counter::EndedAt,
         Counter::StartedAt,
+        Counter::Copied,
+        Counter::Rings,
     ];
 
     /// The counter with this number.
@@ -125,4 +132,4 @@ impl Counter {
 }
 
 // The tables do not overlap.
-const _: () = assert!((Counter::StartedAt as usize) < EXITS && EXITS + REASONS < RING);
+const _: () = assert!((Counter::Rings as usize) < EXITS && EXITS + REASONS < RING);

@@ -31,7 +31,7 @@ use crate::devices::i8042::I8042;
 use crate::devices::pit::{Pit, SystemControlB};
 use crate::devices::rtc::Rtc;
 use crate::devices::uart::Uart;
-use crate::devices::virtio::{Models, Virtio};
+use crate::devices::virtio::{Models, Virtio, Work};
 use crate::dispatch;
 pub use crate::dispatch::Next;
 use crate::events::{Boundary, Events, InterruptSource};
@@ -362,7 +362,11 @@ impl Vm {
         now: Ticks,
     ) {
         let Devices { virtio, interrupts, .. } = &mut self.devices;
-        virtio.serve(memory, interrupts, outside, now);
+        let work = virtio.serve(memory, interrupts, outside, now);
+        if work != Work::default() {
+            self.statistics.add(Counter::Copied, work.copied);
+            self.statistics.add(Counter::Rings, work.rings.into());
+        }
         self.devices.touched(Timed::Virtio);
         self.devices.touched(Timed::Interrupts);
     }

@@ -131,6 +131,15 @@ pub struct Models {
     pub entropy: Option<Entropy>,
 }
 
+/// What serving the devices took.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Work {
+    /// Bytes copied between guest memory and memory shared with others.
+    pub copied: u64,
+    /// How many of those others are notified.
+    pub rings: u32,
+}
+
 /// A base that no address matches: ranges are looked for by difference, and this
 /// one is no multiple of any size.
 const NOWHERE: u32 = u32::MAX;
@@ -347,19 +356,25 @@ impl Virtio {
     }
 
     /// Lets every device do all that it can, for the guest and for those outside.
+    ///
+    /// # Returns
+    /// What it took.
     pub fn serve(
         &mut self,
         memory: &mut impl GuestMemory,
         interrupts: &mut Watched<Interrupts>,
         outside: &mut impl Outside,
         now: Ticks,
-    ) {
+    ) -> Work {
+        let mut work = Work::default();
         self.wanting = false;
         let mut deadline = NEVER;
         let mut lines = [false; n::PCI_GSIS as usize];
         each!(self, |slot, device| {
-            let Attended { ring, broken, closed } = slot.serve(memory, interrupts, now);
+            let Attended { ring, copied, broken, closed } = slot.serve(memory, interrupts, now);
+            work.copied = work.copied.saturating_add(copied);
             if ring {
+                work.rings += 1;
                 outside.ring(device);
             }
             if let Some(broken) = broken {
@@ -378,5 +393,6 @@ impl Virtio {
                 interrupts.set_line(gsi, level);
             }
         }
+        work
     }
 }

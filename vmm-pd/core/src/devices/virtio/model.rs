@@ -62,6 +62,8 @@ pub struct Served {
     pub config_changed: bool,
     /// The peer outside must be notified.
     pub ring: bool,
+    /// Bytes copied between guest memory and memory shared with the peer.
+    pub copied: u64,
     /// When to serve it again even if nothing happens.
     pub again: Option<Ticks>,
     /// The driver broke a rule of its queue. The device stops until it is reset.

@@ -47,6 +47,8 @@ impl core::fmt::Display for Broken {
 pub struct Attended {
     /// Its peer must be notified.
     pub ring: bool,
+    /// Bytes copied.
+    pub copied: u64,
     /// The driver broke it just now.
     pub broken: Option<Broken>,
     /// The connection to its peer closed just now.
@@ -169,7 +171,7 @@ impl<M: Model> Slot<M> {
         self.again = served.again.unwrap_or(NEVER);
         let closed = !self.closed && self.model.breach().is_some();
         self.closed |= closed;
-        let attended = Attended { ring: served.ring, broken: None, closed };
+        let attended = Attended { ring: served.ring, copied: served.copied, broken: None, closed };
         match served.fault {
             None => attended,
             Some(fault) => {

@@ -89,7 +89,7 @@ impl Machine {
     fn serve(&mut self) {
         let Devices { virtio, interrupts, .. } = &mut self.bench.devices;
         if virtio.wanting() {
-            virtio.serve(&mut self.memory, interrupts, &mut self.bench.out, Ticks(0));
+            let _ = virtio.serve(&mut self.memory, interrupts, &mut self.bench.out, Ticks(0));
         }
     }
 

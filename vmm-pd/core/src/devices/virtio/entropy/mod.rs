@@ -45,6 +45,7 @@ impl Entropy {
         source: &mut Consumer<Shared<Read>>,
         queue: &mut Queue,
         memory: &mut Guest<'_, impl GuestMemory>,
+        copied: &mut u64,
     ) -> Result<Result<(), PeerError>, Fault> {
         let mut chain = Chain::<{ SIZE as usize }>::new();
         loop {
@@ -74,6 +75,7 @@ impl Entropy {
                 }
                 written += count as u32;
             }
+            *copied += u64::from(written);
             queue.complete(memory, head, written);
         }
     }
@@ -114,7 +116,7 @@ impl Model for Entropy {
         };
         let memory = &mut Guest(memory);
         let filled = loop {
-            match Self::fill(source, queue, memory) {
+            match Self::fill(source, queue, memory, &mut served.copied) {
                 Ok(Ok(())) => {}
                 other => break other,
             }
