@@ -91,6 +91,12 @@ impl Counts {
         Counts { by_reason, vmm, asleep, calls, at }
     }
 
+    /// Exits from `self` to `end`.
+    pub fn exits_until(&self, end: &Counts) -> u64 {
+        let sum = |counts: &Counts| counts.by_reason.iter().sum::<u64>();
+        sum(end).saturating_sub(sum(self))
+    }
+
     /// The lines of a phase from `self` to `end`.
     pub fn lines(&self, phase: &str, end: &Counts) -> String {
         let mut text = String::new();

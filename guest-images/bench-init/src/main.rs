@@ -1,6 +1,6 @@
 //! First process of the Linux guest that `cargo bulkhead bench` measures, and of
 //! the same Linux on the same machine without seL4. It says when it began, what
-//! exits cost seen from user space, and ends by power-off.
+//! exits cost seen from user space, or what its devices do, and ends by power-off.
 //!
 //! Lines that it prints, in the forms that `tools/bench` reads:
 //!
@@ -16,9 +16,13 @@
 //! Not here: judging the figures. The surprising fact: nothing is printed before
 //! everything is measured, because printing is itself full of exits.
 
+mod aio;
 mod clock;
 mod counters;
+mod disk;
 mod exits;
+mod modules;
+mod network;
 mod ticks;
 
 use std::{fs, io::Write, process::ExitCode};
@@ -32,6 +36,9 @@ use nix::{
 };
 
 use counters::Counts;
+
+/// On the command line: devices are measured, and nothing else.
+const DEVICES: &str = "bulkhead.bench=devices";
 
 fn main() -> ExitCode {
     // The first thing of the first process.
@@ -58,7 +65,14 @@ fn measure(began: u64, booted: Option<Counts>) -> Result<String, String> {
     mount(none, "/proc", Some("proc"), MsFlags::empty(), none)
         .map_err(|e| format!("/proc cannot be mounted: {e}"))?;
     let mut text = format!("value first_process {began}\n");
-    if let Some(booted) = booted {
+    let command_line = fs::read_to_string("/proc/cmdline")
+        .map_err(|e| format!("the command line is unknown: {e}"))?;
+    if command_line.split_whitespace().any(|word| word == DEVICES) {
+        counters::check()?;
+        modules::load()?;
+        text += &disk::measure()?;
+        text += &network::measure()?;
+    } else if let Some(booted) = booted {
         text += &format!("value boot_interrupts {}\n", ticks::interrupts()?);
         counters::check()?;
         text += &Counts::of_start().lines("boot", &booted);

@@ -125,6 +125,8 @@ fn others(s: &Snapshot) -> String {
         ("notifications", Counter::Notifications),
         ("sleeps", Counter::Sleeps),
         ("kernel calls", Counter::KernelCalls),
+        ("bytes copied for virtio devices", Counter::Copied),
+        ("notifications of their servers", Counter::Rings),
         ("unknown MSRs", Counter::UnknownMsrs),
         ("host NMIs", Counter::HostNmis),
     ];
