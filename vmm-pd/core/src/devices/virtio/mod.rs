@@ -11,10 +11,12 @@
 //! [`registers`]; PCI in [`function`]; the three together in [`slot`].
 
 mod bits;
+pub mod block;
 pub mod entropy;
 pub mod function;
 pub mod memory;
 pub mod model;
+pub mod rate;
 pub mod registers;
 pub mod slot;
 #[cfg(any(test, feature = "testing"))]

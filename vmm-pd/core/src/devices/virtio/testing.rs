@@ -71,7 +71,7 @@ impl Driver {
         Driver { queues, rings, buffers: BUFFERS }
     }
 
-    /// Offers a chain: buffers that hold these bytes, then buffers of these lengths
+    /// Offers a chain and notifies the device: buffers that hold these bytes, then buffers of these lengths
     /// for the device to write. Descriptors are used in turn, so fewer than the
     /// queue's size may be on their way.
     pub fn offer(
@@ -87,6 +87,10 @@ impl Driver {
         let count = readable.len() + writable.len();
         let lengths = readable.iter().map(|b| b.len() as u32).chain(writable.iter().copied());
         for (i, length) in lengths.enumerate() {
+            // Round and round: what was offered long ago has come back.
+            if self.buffers + u64::from(length) > RAM as u64 {
+                self.buffers = BUFFERS;
+            }
             let address = self.buffers;
             self.buffers += u64::from(length);
             let mut flags = u64::from(i + 1 < count);
@@ -108,11 +112,24 @@ impl Driver {
         ring.available = ring.available.wrapping_add(1);
         memory.write_u16(Gpa(ring.base + DRIVER + 2), ring.available).unwrap();
         ring.offered.push_back(offered);
+        self.queues.kick(queue as u16);
     }
 
     /// The oldest chain that came back, if one did: its head, and what the device
     /// says it wrote.
     pub fn used(&mut self, queue: usize, memory: &TestMemory) -> Option<(u16, Vec<u8>)> {
+        let (head, written, mut bytes) = self.used_whole(queue, memory)?;
+        bytes.truncate(written);
+        Some((head, bytes))
+    }
+
+    /// The same with all that is in its writable buffers, and how much of that the
+    /// device says it wrote.
+    pub fn used_whole(
+        &mut self,
+        queue: usize,
+        memory: &TestMemory,
+    ) -> Option<(u16, usize, Vec<u8>)> {
         let ring = &mut self.rings[queue];
         if memory.read_u16(Gpa(ring.base + DEVICE + 2)).unwrap() == ring.used {
             return None;
@@ -130,7 +147,6 @@ impl Driver {
             bytes.extend(buffer);
         }
         assert!(written <= bytes.len(), "the device wrote more than there was room for");
-        bytes.truncate(written);
-        Some((head, bytes))
+        Some((head, written, bytes))
     }
 }
