@@ -16,6 +16,7 @@ mod draft;
 mod embedded;
 mod fingerprint;
 mod guests;
+mod hardware;
 mod lease;
 mod overrides;
 mod platform;
@@ -32,6 +33,7 @@ pub use domains::{
 };
 pub use draft::read_description;
 pub use guests::CannotStart;
+pub use hardware::Hardware;
 pub use lease::Lease;
 pub use overrides::{GuestOverrides, OverrideError, Overrides};
 pub use platform::Platform;

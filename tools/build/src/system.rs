@@ -18,7 +18,7 @@ use bulkhead_sdk::Selection;
 use miette::Result;
 
 use crate::{
-    Bill, Overrides, Platform, Workspace,
+    Bill, Hardware, Overrides, Platform, Workspace,
     bill::{self, Parts},
     build_domains,
     draft::{Draft, Realised},
@@ -78,6 +78,8 @@ pub struct Built {
     pub guests: Vec<Guest>,
     /// What the machine needs.
     pub memory: Mebibytes,
+    /// Devices that it needs beyond those of every machine.
+    pub hardware: Hardware,
     /// Whether faults of its domains are reported on the kernel's console, for
     /// lack of an initial task of ours ([`bulkhead_machine::Config::monitor`]).
     pub monitor: bool,
@@ -120,7 +122,9 @@ pub fn build_system(request: Request<'_>) -> Result<Built> {
     let parts =
         Parts { workspace, crates: &crates, domains: &domains, guest: guest.as_ref(), ground };
     let bill = bill.then(|| make_bill(&system, &made, &parts, progress)).transpose()?;
+    let guests = guests(&system.system, &system.configuration);
     Ok(Built {
+        hardware: Hardware::of(&system.configuration, &guests),
         bill,
         lease,
         image: made.image,
@@ -128,7 +132,7 @@ pub fn build_system(request: Request<'_>) -> Result<Built> {
         kernel: made.kernel,
         programs: programs(&system),
         domains: domains.folder,
-        guests: guests(&system.system, &system.configuration),
+        guests,
         memory: system.memory,
         monitor: platform.reports_on_kernel_console(),
         processors: processors(&system.system),

@@ -221,6 +221,13 @@ pub struct RunArgs {
     /// When it ends, show what each guest did and what that cost (Ctrl-A i shows it any time)
     #[arg(long)]
     pub statistics: bool,
+    /// The machine's disk, an image of whole 256 KiB; else one of the system's own, in
+    /// target/disks
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub disk: Option<PathBuf>,
+    /// A folder whose files the machine's network gives out by TFTP
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub tftp: Option<PathBuf>,
 }
 
 /// Options of `test`.

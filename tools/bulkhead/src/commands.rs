@@ -14,7 +14,7 @@ use miette::{Result, miette};
 
 use crate::{
     cli::{BoardArgs, ConsoleArgs, ProfileArgs, RunArgs, SystemArgs},
-    platform,
+    devices, platform,
     run::{Named, Session, Transcript},
     setup, space,
     steps::Steps,
@@ -45,13 +45,14 @@ fn built(args: SystemArgs, runner: Runner, workspace: &Workspace, steps: &Steps)
 
 /// `run`: builds and boots.
 pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
-    let RunArgs { system, console, statistics } = args;
+    let RunArgs { system, console, statistics, disk, tftp } = args;
     let workspace = Workspace::find()?;
     let default = workspace.root.join("system.xml");
     let inputs = [
         (Some(system.system.as_deref().unwrap_or(&default)), "the system description"),
         (system.kernel.as_deref(), "the guest's kernel"),
         (system.initrd.as_deref(), "the guest's initial RAM disk"),
+        (disk.as_deref(), "the machine's disk"),
     ];
     let transcript = transcript(&console, &inputs)?;
     let runner = console.machine.runner();
@@ -68,6 +69,8 @@ pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
             built.memory
         ));
     }
+    let disk = devices::disk(disk.as_deref(), &built, &workspace, steps)?;
+    let network = devices::network(tftp, &built)?;
     // To the end of the run.
     let _lease = built.lease;
     let logs = workspace.run_folder("run")?;
@@ -76,9 +79,11 @@ pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
     machine.processors = built.processors;
     machine.runner = runner;
     machine.monitor = built.monitor;
+    machine.network = network;
     let named = |guest: bulkhead_build::Guest| Named { guest: guest.name, pd: guest.pd };
     crate::run::run(Session {
         machine,
+        disk,
         guests: built.guests.into_iter().map(named).collect(),
         wait_for_ready: true,
         timeout: console.timeout,
@@ -115,6 +120,7 @@ pub fn boot(
     machine.runner = runner;
     crate::run::run(Session {
         machine,
+        disk: None,
         guests: Vec::new(),
         wait_for_ready: false,
         statistics: false,

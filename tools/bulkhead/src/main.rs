@@ -10,6 +10,7 @@
 mod bench;
 mod cli;
 mod commands;
+mod devices;
 mod docs;
 mod exit;
 mod fuzz;

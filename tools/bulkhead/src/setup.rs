@@ -69,6 +69,7 @@ const BUILD: &[Need] = &[
     need("/usr/lib/ISOLINUX/isolinux.bin", "isolinux", "boots the image"),
     need("/usr/lib/syslinux/modules/bios/mboot.c32", "syslinux-common", "boots the kernel"),
     need("dpkg-deb", "dpkg", "unpacks the guest's packages"),
+    need("/sbin/mke2fs", "e2fsprogs", "makes the guest's disk"),
 ];
 
 /// Sees to it that a machine can run.

@@ -1,12 +1,12 @@
 //! One machine under test.
 
 use std::{
+    any::Any,
     path::PathBuf,
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     time::{Duration, Instant},
 };
 
-use bulkhead_build::Lease;
 use bulkhead_machine::{Config, Ending, Event, Keyboard, Logs, Machine, Status};
 use regex::bytes::Regex;
 
@@ -26,8 +26,8 @@ pub struct Session {
     ending: Option<Ending>,
     /// Its guests, if it is a system of ours.
     guests: Vec<String>,
-    /// Keeps what it boots, where later builds could remove it.
-    _lease: Option<Lease>,
+    /// Keeps what it runs on, such as the image, which later builds could remove.
+    _held: Option<Box<dyn Any>>,
 }
 
 impl Session {
@@ -51,14 +51,14 @@ impl Session {
             statuses: Vec::new(),
             ending: None,
             guests: Vec::new(),
-            _lease: None,
+            _held: None,
         }
     }
 
-    /// Keeps a built system as long as it runs.
+    /// Keeps something as long as it runs: the built system, its disk.
     #[must_use]
-    pub fn holding(mut self, lease: Lease) -> Self {
-        self._lease = Some(lease);
+    pub fn holding(mut self, held: impl Any) -> Self {
+        self._held = Some(Box::new(held));
         self
     }
 

@@ -9,8 +9,10 @@ use std::{
 use bulkhead_build::{
     Built, GuestOverrides, Overrides, Platform, Profile, Request, Workspace, build_system,
 };
-use bulkhead_machine::{Config, GuestEvent, Outcome, Status};
+use bulkhead_disk::Layout;
+use bulkhead_machine::{Config, GuestEvent, Network, Outcome, Status};
 use bulkhead_progress::Silent;
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::Session;
 
@@ -19,6 +21,8 @@ pub struct System {
     description: PathBuf,
     platform: Platform,
     overrides: Overrides,
+    disk: Option<PathBuf>,
+    files: Option<PathBuf>,
 }
 
 impl Default for System {
@@ -34,7 +38,23 @@ impl System {
             description: workspace().root.join(description),
             platform: Platform::default(),
             overrides: Overrides::default(),
+            disk: None,
+            files: None,
         }
+    }
+
+    /// With this disk, not a new one.
+    #[must_use]
+    pub fn with_disk(mut self, disk: &Path) -> Self {
+        self.disk = Some(disk.into());
+        self
+    }
+
+    /// With a network that gives out the files of a folder.
+    #[must_use]
+    pub fn with_files(mut self, folder: &Path) -> Self {
+        self.files = Some(folder.into());
+        self
     }
 
     /// With the kernel's assertions and output.
@@ -66,14 +86,18 @@ impl System {
     }
 
     /// Builds and boots it. `name` names its folder of logs.
-    pub fn start(self, name: &str) -> Session {
+    pub fn start(mut self, name: &str) -> Session {
+        let (disk, files) = (self.disk.take(), self.files.take());
         let built = self.build().unwrap_or_else(|report| panic!("{name}: {report}"));
         let mut config = Config::new(built.image, "");
         config.memory = built.memory;
         config.monitor = built.monitor;
         config.processors = built.processors;
+        let fresh = built.hardware.disk.filter(|_| disk.is_none()).map(|names| fresh_disk(&names));
+        config.disk = disk.or_else(|| fresh.as_ref().map(|fresh| fresh.to_path_buf()));
+        config.network = built.hardware.network.then(|| Network { files, ..Network::default() });
         let guests = built.guests.into_iter().map(|guest| guest.name).collect();
-        Session::start(name, config).holding(built.lease).with_guests(guests)
+        Session::start(name, config).holding((built.lease, fresh)).with_guests(guests)
     }
 
     /// Builds it only.
@@ -92,6 +116,17 @@ impl System {
         })
         .map_err(|report| format!("{report:?}"))
     }
+}
+
+/// A disk as a user's first run makes it, but small; it goes when it is dropped.
+///
+/// # Panics
+/// It cannot be made.
+pub fn fresh_disk(partitions: &[String]) -> TempPath {
+    let path = NamedTempFile::new().expect("there is room for a file").into_temp_path();
+    let layout = Layout { partitions: partitions.into(), size: 16 << 20 };
+    bulkhead_disk::create(&path, &layout).unwrap_or_else(|error| panic!("{error}"));
+    path
 }
 
 /// The images of our own tiny guests, by name.

@@ -18,6 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bulkhead_disk::Disk;
 use bulkhead_machine::{Ending, Event, GuestEvent, Keyboard, Machine, Outcome, Status};
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 
@@ -39,6 +40,8 @@ use crate::{
 pub struct Session {
     /// The machine.
     pub machine: bulkhead_machine::Config,
+    /// Its disk, which nobody else may use meanwhile.
+    pub disk: Option<Disk>,
     /// Its guests; none when what boots is no system of ours.
     pub guests: Vec<Named>,
     /// Hold keys back until the system is ready. Not for images that say nothing.
@@ -94,6 +97,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 /// Runs it; returns the command's exit status.
 pub fn run(mut session: Session) -> Result<u8> {
+    session.machine.disk = session.disk.as_ref().map(|disk| disk.path().into());
     let (sender, inputs) = mpsc::channel();
     let forward = sender.clone();
     // Before the machine: from here on a signal must end that too. In raw mode
