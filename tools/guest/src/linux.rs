@@ -68,6 +68,9 @@ pub enum Source {
 const KERNEL: &str = "linux.elf";
 const INITRAMFS: &str = "initramfs.cpio";
 
+/// What becomes of the address that a network gives.
+const UDHCPC_SCRIPT: &str = "udhcpc-script";
+
 /// The initial RAM disk whose first process measures.
 const BENCH_INITRAMFS: &str = "bench-initramfs.cpio";
 
@@ -126,7 +129,14 @@ fn images(request: &Request<'_>, first: FirstProcess) -> Result<LinuxImages> {
     let unpacked = Unpacked::new(&guest, &kernel, &busybox)?;
     let (kernel_image, version) = unpacked.kernel(request.out)?;
     let initramfs = request.out.join(name);
-    let files = unpacked.files(init, &recipe, &version, &built.all)?;
+    let mut files = unpacked.files(init, &recipe, &version, &built.all)?;
+    let script = sources.join(UDHCPC_SCRIPT);
+    files.push(File {
+        path: format!("bin/{UDHCPC_SCRIPT}"),
+        program: true,
+        contents: fs::read(&script).map_err(GuestError::io("read", &script))?,
+        source: Source::Checkout,
+    });
     let made_of = store::digest(files.iter().flat_map(|f| [f.path.as_bytes(), &f.contents]));
     let cached = store::is_current(&initramfs, &made_of);
     if !cached {
@@ -268,7 +278,7 @@ impl<'a> Unpacked<'a> {
 
 fn archive(files: &[File]) -> std::io::Result<Vec<u8>> {
     let mut archive = Archive::default();
-    for folder in ["bin", "dev", "lib", "lib/modules", "proc", "root", "sys", "tmp"] {
+    for folder in ["bin", "dev", "etc", "lib", "lib/modules", "proc", "root", "sys", "tmp"] {
         archive.folder(folder)?;
     }
     // The kernel opens it for the first process before that mounts anything.

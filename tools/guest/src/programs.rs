@@ -24,8 +24,11 @@ const FLAGS: [&str; 2] = ["-Ctarget-feature=+crt-static", "-Cstrip=symbols"];
 pub type Program = (&'static str, &'static str);
 
 /// The programs of every initial RAM disk.
-pub const ALWAYS: [Program; 2] =
-    [("guest-selftest", "selftest"), ("guest-debug-exit", "debug-exit")];
+pub const ALWAYS: [Program; 3] = [
+    ("guest-selftest", "selftest"),
+    ("guest-debug-exit", "debug-exit"),
+    ("guest-disktest", "disktest"),
+];
 
 /// The first process that measures.
 pub const BENCH_INIT: Program = ("guest-bench-init", "bench-init");
