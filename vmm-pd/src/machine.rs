@@ -134,7 +134,7 @@ impl<'s> Machine<'s> {
             host_cpuid: &mut host_cpuid,
             switchable: cpu.switchable(),
             statistics,
-            virtio: virtio::models(),
+            virtio: virtio::models(&config, tsc),
         };
         let vm = Vm::new(setup, cpu.now());
         cpu.set_cr4_owner(&vm.cpuid);

@@ -1,14 +1,24 @@
 //! The guest's virtio devices, as far as the system description maps their
-//! regions: a device exists if all of its regions do.
+//! regions: a device exists if all of its regions do. What the configuration says
+//! of it is the entry of the same number.
 
+use bulkhead_config::{Disk, Limit, Vmm as Config};
+use sddf::block::{Client, InfoSource};
 use sddf::serial::{Consumer, Shared};
 use sel4_microkit::{memory_region_opt, started};
 use shmem::{Read, ReadWrite, Region};
-use vmm_core::devices::virtio::{Models, entropy::Entropy};
+use static_cell::ConstStaticCell;
+use vmm_core::devices::virtio::{
+    Models,
+    block::{Block, Options, SERIAL_MAX, Store},
+    entropy::Entropy,
+    rate::{Limiter, Rate},
+};
+use vmm_core::time::TscFrequency;
 
-/// All devices that there are.
-pub fn models() -> Models {
-    Models { entropy: entropy() }
+/// All devices that there are. To be called once.
+pub fn models(config: &Config, tsc: TscFrequency) -> Models {
+    Models { block: blocks(config, tsc), entropy: entropy() }
 }
 
 fn entropy() -> Option<Entropy> {
@@ -17,4 +27,63 @@ fn entropy() -> Option<Entropy> {
     let data: Region<Read> = memory_region_opt!(Read, entropy_data_vaddr, entropy_data_size)?;
     let source = started(Shared::new(&queue, data));
     Some(Entropy::new(Consumer::attach(source)))
+}
+
+/// The regions of a disk's connection.
+struct Regions {
+    requests: Region<ReadWrite>,
+    responses: Region<ReadWrite>,
+    data: Region<ReadWrite>,
+    info: Region<Read>,
+}
+
+fn blocks(config: &Config, tsc: TscFrequency) -> [Option<Block>; 2] {
+    static STORES: [ConstStaticCell<Store>; 2] = [const { ConstStaticCell::new(Store::new()) }; 2];
+    let first = || {
+        Some(Regions {
+            requests: memory_region_opt!(ReadWrite, blk0_requests_vaddr, blk0_requests_size)?,
+            responses: memory_region_opt!(ReadWrite, blk0_responses_vaddr, blk0_responses_size)?,
+            data: memory_region_opt!(ReadWrite, blk0_data_vaddr, blk0_data_size)?,
+            info: memory_region_opt!(Read, blk0_info_vaddr, blk0_info_size)?,
+        })
+    };
+    let second = || {
+        Some(Regions {
+            requests: memory_region_opt!(ReadWrite, blk1_requests_vaddr, blk1_requests_size)?,
+            responses: memory_region_opt!(ReadWrite, blk1_responses_vaddr, blk1_responses_size)?,
+            data: memory_region_opt!(ReadWrite, blk1_data_vaddr, blk1_data_size)?,
+            info: memory_region_opt!(Read, blk1_info_vaddr, blk1_info_size)?,
+        })
+    };
+    let [store0, store1] = &STORES;
+    let options = |index: usize| config.block.get(index).cloned().unwrap_or_default();
+    [
+        first().map(|regions| block(regions, store0.take(), &options(0), tsc)),
+        second().map(|regions| block(regions, store1.take(), &options(1), tsc)),
+    ]
+}
+
+fn block(
+    Regions { requests, responses, data, info }: Regions,
+    store: &'static mut Store,
+    disk: &Disk,
+    tsc: TscFrequency,
+) -> Block {
+    let mut serial = [0; SERIAL_MAX];
+    for (to, from) in serial.iter_mut().zip(disk.serial_number.bytes()) {
+        *to = from;
+    }
+    let client = started(Client::new(&requests, &responses));
+    let info = started(InfoSource::new(&info));
+    let options = Options { read_only: disk.read_only, serial };
+    started(Block::new(store, client, data, info, options, limiter(disk.limit, tsc)))
+}
+
+fn limiter(limit: Limit, tsc: TscFrequency) -> Limiter {
+    let Limit { operations, operations_burst, bytes, bytes_burst } = limit;
+    let rate = |per_second: u64, burst| {
+        let burst = if burst == 0 { per_second / 10 } else { burst };
+        Rate { per_second, burst }
+    };
+    Limiter::new(rate(operations, operations_burst), rate(bytes, bytes_burst), tsc)
 }

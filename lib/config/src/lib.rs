@@ -12,8 +12,10 @@
 extern crate std;
 
 mod drivers;
+mod mac;
 mod pci;
 mod region;
+mod virtio;
 
 use core::fmt;
 
@@ -22,8 +24,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use shmem::{Read, Region};
 
 pub use crate::drivers::{DATA_REGIONS_MAX, E1000, Ide};
+pub use crate::mac::Mac;
 pub use crate::pci::{PCI_DEVICES_MAX, Pci, PciBar, PciDevice, PciSpace};
 pub use crate::region::{IoRegion, REGION_NAME_MAX};
+pub use crate::virtio::{
+    DISKS_MAX, Disk, INTERFACES_MAX, Interface, Limit, MTU, SERIAL_NUMBER_MAX,
+};
 
 /// Longest kernel command line, in bytes, without its terminator: Linux's
 /// COMMAND_LINE_SIZE on x86 less one.
@@ -67,6 +73,12 @@ pub struct Vmm {
     pub restart_limit: u32,
     /// What the guest's real-time clock starts from: seconds since 1970, UTC.
     pub epoch_seconds: u64,
+    /// Its virtio disks, in order; one that is not here has no options.
+    #[serde(default)]
+    pub block: Vec<Disk, DISKS_MAX>,
+    /// Its virtio network interfaces, in order.
+    #[serde(default)]
+    pub net: Vec<Interface, INTERFACES_MAX>,
 }
 
 /// A serial virtualiser: its clients' names, in the order of their channels
@@ -121,8 +133,9 @@ pub fn read<T: DeserializeOwned>(region: &[u8]) -> Result<T, ConfigError> {
 /// # Errors
 /// As [`read`].
 pub fn load<T: DeserializeOwned>(region: &Region<Read>) -> Result<T, ConfigError> {
-    /// The largest, a VMM's: its command line, its name and some numbers.
-    const LARGEST: usize = COMMAND_LINE_MAX + 256;
+    /// The largest, a VMM's: its command line, its name, some numbers, and a hundred
+    /// bytes at most for each of its devices.
+    const LARGEST: usize = COMMAND_LINE_MAX + 256 + 100 * (DISKS_MAX + INTERFACES_MAX);
     let mut bytes = [0; LARGEST];
     let (bytes, _) = bytes.split_at_mut(LARGEST.min(region.len()));
     region.read(0, bytes).map_err(|_| ConfigError::Malformed)?;

@@ -82,7 +82,7 @@ impl Consistency<'_> {
     fn domain(&mut self, pd: PdIndex, d: &ProtectionDomain, section: &Section) {
         match &section.content {
             Content::Vmm(c) => match &d.machine {
-                Some(machine) if machine.name.value == *c.name => {}
+                Some(machine) if machine.name.value == *c.name => self.virtio(d, section, c),
                 Some(machine) => {
                     let message = format!(
                         "the guest is `{}` here and `{}` in {}",

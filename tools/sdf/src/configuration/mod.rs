@@ -8,6 +8,7 @@
 mod consistency;
 mod devices;
 mod regions;
+mod virtio;
 
 use std::{
     collections::BTreeMap,
@@ -299,6 +300,14 @@ impl Reader<'_> {
                 }
                 if !c.command_line.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
                     bad("command-line", "a command line that a kernel cannot read");
+                }
+                if !c
+                    .block
+                    .iter()
+                    .flat_map(|d| d.serial_number.bytes())
+                    .all(|b| b.is_ascii_graphic())
+                {
+                    bad("block", "a serial number that cannot be shown");
                 }
             }
             Content::SerialVirt(SerialVirt { clients, .. })

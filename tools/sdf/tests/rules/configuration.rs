@@ -235,3 +235,53 @@ fn a_place_on_the_bus_is_written_as_lspci_does() {
         ["system.toml:5:9: section `pci`: `0:1.1` is no place on bus 0, such as 00:02.0"]
     );
 }
+
+/// A guest's disk and network interface.
+const DEVICES: &str = "[[vmm.block]]\nread-only = true\nserial-number = \"root\"\n\
+    limit = { operations = 1000, bytes = 1_000_000 }\n\
+    [[vmm.net]]\nmac = \"52:54:00:12:34:56\"\n";
+
+/// [`SYSTEM`] with so many of each.
+fn with_devices(disks: usize, interfaces: usize) -> String {
+    let map = |region: &str, at: usize| {
+        format!("<map mr=\"c\" vaddr=\"{at:#x}\" setvar_vaddr=\"{region}_vaddr\" />")
+    };
+    let disks = (0..disks).map(|i| map(&format!("blk{i}_data"), 0x2000_0000 + (i << 20)));
+    let nets = (0..interfaces).map(|i| map(&format!("net{i}_rx_data"), 0x3000_0000 + (i << 20)));
+    let maps: String = disks.chain(nets).collect();
+    SYSTEM
+        .replace("<virtual_machine name=\"debian\">", &(maps + "<virtual_machine name=\"debian\">"))
+}
+
+#[test]
+fn the_devices_of_a_guest_are_those_that_are_mapped() {
+    let text = format!("{VMM}{DEVICES}{STATUS}");
+    assert!(problems_of(&with_devices(1, 1), &text).is_empty());
+    assert!(problems_of(&with_devices(2, 1), &text).is_empty(), "a disk needs no options");
+    assert_rendered("config_names", "config_names_virtio", &problems_of(SYSTEM, &text));
+    let second = "[[vmm.net]]\nmac = \"52:54:00:12:34:56\"\n";
+    let twice = format!("{VMM}{DEVICES}{second}{STATUS}");
+    let found = problems_of(&with_devices(1, 2), &twice);
+    let lines: Vec<_> = found.iter().map(Problem::line).collect();
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].contains("two interfaces have the address 52:54:00:12:34:56"), "{lines:?}");
+}
+
+#[test]
+fn a_devices_options_are_of_their_kind() {
+    for (from, to, expected) in [
+        ("52:54:00:12:34:56", "01:00:5e:00:00:01", "an address of one station"),
+        ("mac = ", "mtu = 9000\nmac = ", "an MTU is 1280 to 1500 bytes"),
+        ("operations = 1000", "operations = -1", "invalid value"),
+        ("operations = 1000", "frames = 1000", "unknown field `frames`"),
+        ("\"root\"", "\"a number of more than twenty\"", "no more than 20 bytes"),
+        ("\"root\"", "\"a b\"", "a serial number that cannot be shown"),
+        ("[[vmm.net]]\nmac", "[[vmm.net]]\n[[vmm.net]]\nmac", "missing field `mac`"),
+    ] {
+        assert!(DEVICES.contains(from), "{from}");
+        let text = format!("{VMM}{}{STATUS}", DEVICES.replace(from, to));
+        let found = problems_of(&with_devices(1, 1), &text);
+        let lines: Vec<_> = found.iter().map(Problem::line).collect();
+        assert!(lines.iter().any(|line| line.contains(expected)), "{to}: {lines:?}");
+    }
+}

@@ -34,6 +34,7 @@ use crate::types::{Gpa, Gsi, Ticks, Width};
 use crate::vm::NEVER;
 use crate::watched::Watched;
 
+use block::Block;
 use entropy::Entropy;
 use function::{Effect, Function, MEMORY_SIZE};
 use model::Model;
@@ -129,6 +130,8 @@ impl fmt::Display for Device {
 /// The models of a machine; those that it does not have are absent.
 #[derive(Debug, Default)]
 pub struct Models {
+    /// Disks.
+    pub block: [Option<Block>; 2],
     /// Source of entropy.
     pub entropy: Option<Entropy>,
 }
@@ -149,6 +152,7 @@ const NOWHERE: u32 = u32::MAX;
 /// The devices.
 #[derive(Debug)]
 pub struct Virtio {
+    block: [Option<Slot<Block>>; 2],
     entropy: Option<Slot<Entropy>>,
     /// First port and first address of each that is decoded.
     ports: [u32; Device::ALL.len()],
@@ -161,6 +165,9 @@ pub struct Virtio {
 /// Does the same with each device that there is.
 macro_rules! each {
     ($virtio:expr, |$slot:ident, $device:ident| $body:expr) => {{
+        let [block0, block1] = &mut $virtio.block;
+        each!(@one block0, Device::Block0, $slot, $device, $body);
+        each!(@one block1, Device::Block1, $slot, $device, $body);
         each!(@one &mut $virtio.entropy, Device::Entropy, $slot, $device, $body);
     }};
     (@one $place:expr, $number:expr, $slot:ident, $device:ident, $body:expr) => {
@@ -175,6 +182,8 @@ macro_rules! each {
 macro_rules! one {
     ($virtio:expr, $number:expr, |$slot:ident| $body:expr) => {
         match $number {
+            Device::Block0 => $virtio.block[0].as_mut().map(|$slot| $body),
+            Device::Block1 => $virtio.block[1].as_mut().map(|$slot| $body),
             Device::Entropy => $virtio.entropy.as_mut().map(|$slot| $body),
             _ => None,
         }
@@ -188,8 +197,9 @@ fn slot<M: Model>(model: Option<M>, device: Device) -> Option<Slot<M>> {
 impl Virtio {
     /// The devices after power-on.
     pub fn new(models: Models) -> Self {
-        let Models { entropy } = models;
+        let Models { block: [block0, block1], entropy } = models;
         Virtio {
+            block: [slot(block0, Device::Block0), slot(block1, Device::Block1)],
             entropy: slot(entropy, Device::Entropy),
             ports: [NOWHERE; Device::ALL.len()],
             memory: [NOWHERE; Device::ALL.len()],

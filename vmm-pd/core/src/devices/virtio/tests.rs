@@ -31,7 +31,8 @@ impl Machine {
         let source = Producer::attach(Shared::new(&queue, data.clone()).unwrap()).unwrap();
         let consumer = Consumer::attach(Shared::new(&queue, data.read_only()).unwrap());
         let mut bench = Bench::new();
-        bench.devices.virtio = Virtio::new(Models { entropy: Some(Entropy::new(consumer)) });
+        bench.devices.virtio =
+            Virtio::new(Models { entropy: Some(Entropy::new(consumer)), ..Models::default() });
         Machine { bench, memory: TestMemory::new(RAM), source }
     }
 

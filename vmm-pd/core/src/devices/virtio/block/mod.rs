@@ -500,6 +500,7 @@ impl Model for Block {
         }
         // An answer may have had a second half, with nothing done for the driver yet.
         served.ring = self.path.client.publish();
+        served.copied = self.path.take_copied();
         for index in 0..QUEUES {
             if done & 1 << index != 0
                 && let Some(queue) = queues.get(index)

@@ -75,17 +75,24 @@ pub(super) struct Path {
     data: Region<ReadWrite>,
     cells: Cells<CELL_WORDS>,
     writing: Vec<Writing, DEPTH>,
+    /// Bytes copied since somebody asked.
+    copied: u64,
 }
 
 impl Path {
     pub fn new(client: Client<Piece, DEPTH>, data: Region<ReadWrite>) -> Self {
         let cells = Cells::new(data.len());
-        Path { client, data, cells, writing: Vec::new() }
+        Path { client, data, cells, writing: Vec::new(), copied: 0 }
     }
 
     /// Blocks that the data region holds.
     pub fn cells(&self) -> u32 {
         self.cells.cells()
+    }
+
+    /// Bytes copied between guest RAM and the data region since this was last asked.
+    pub fn take_copied(&mut self) -> u64 {
+        core::mem::take(&mut self.copied)
     }
 
     /// Gives as much of a request to the peer as there is room for.
@@ -207,7 +214,7 @@ impl Path {
     }
 
     /// Puts what a piece writes into the data region.
-    fn fill(&self, piece: &Piece, run: &Run, slot: &mut Slot, memory: &impl GuestMemory) {
+    fn fill(&mut self, piece: &Piece, run: &Run, slot: &mut Slot, memory: &impl GuestMemory) {
         let at = run.offset() as usize + piece.skip as usize;
         let done = match slot.job {
             Job::Read | Job::Flush => true,
@@ -215,6 +222,7 @@ impl Path {
             Job::Write => {
                 let from = HEADER.saturating_add(piece.offset);
                 let mut at = at;
+                self.copied = self.copied.saturating_add(piece.length.into());
                 pieces(slot.chain.readable(), from, piece.length, |gpa, length| {
                     let copied = memory.copy_to_region(gpa, &self.data, at, length).is_ok();
                     at += length;
@@ -228,8 +236,15 @@ impl Path {
     }
 
     /// Puts what a piece read into the guest's buffers.
-    fn deliver(&self, piece: &Piece, run: &Run, slot: &mut Slot, memory: &mut impl GuestMemory) {
+    fn deliver(
+        &mut self,
+        piece: &Piece,
+        run: &Run,
+        slot: &mut Slot,
+        memory: &mut impl GuestMemory,
+    ) {
         let mut at = run.offset() as usize + piece.skip as usize;
+        self.copied = self.copied.saturating_add(piece.length.into());
         let done = pieces(slot.chain.writable(), piece.offset, piece.length, |gpa, length| {
             let copied = memory.copy_from_region(gpa, &self.data, at, length).is_ok();
             at += length;

@@ -34,7 +34,7 @@ impl Slot {
             chain: Chain::new(),
             head: None,
             queue: 0,
-            job: Job::Flush,
+            job: Job::Read,
             start: 0,
             length: 0,
             issued: 0,
@@ -50,11 +50,11 @@ impl Slot {
 #[derive(Debug)]
 pub struct Store {
     slots: [Slot; REQUESTS],
-    /// A set bit is a slot that is free.
-    free: u64,
+    /// A set bit is a slot in use.
+    used: u64,
 }
 
-const _: () = assert!(REQUESTS <= 64, "one word says which slots are free");
+const _: () = assert!(REQUESTS <= 64, "one word says which slots are in use");
 
 impl Default for Store {
     fn default() -> Self {
@@ -63,25 +63,25 @@ impl Default for Store {
 }
 
 impl Store {
-    /// All of it free.
+    /// All of it free; all zeroes, so that it takes no room in an image.
     pub const fn new() -> Self {
-        Store { slots: [const { Slot::new() }; REQUESTS], free: u64::MAX >> (64 - REQUESTS) }
+        Store { slots: [const { Slot::new() }; REQUESTS], used: 0 }
     }
 
     /// A free slot, which stays free until [`Store::take`].
     pub(super) fn vacant(&mut self) -> Option<(usize, &mut Slot)> {
-        let index = self.free.trailing_zeros() as usize;
+        let index = self.used.trailing_ones() as usize;
         Some((index, self.slots.get_mut(index)?))
     }
 
     pub(super) fn take(&mut self, index: usize) {
-        self.free &= !(1 << index);
+        self.used |= 1 << index;
     }
 
     pub(super) fn give_back(&mut self, index: usize) {
         if let Some(slot) = self.slots.get_mut(index) {
             slot.head = None;
-            self.free |= 1 << index;
+            self.used &= !(1 << index);
         }
     }
 
@@ -93,6 +93,6 @@ impl Store {
         for slot in &mut self.slots {
             slot.head = None;
         }
-        self.free = u64::MAX >> (64 - REQUESTS);
+        self.used = 0;
     }
 }

@@ -120,7 +120,8 @@ fn with_the_cache_off_a_write_is_answered_after_a_flush() {
         }
     };
     let off = |w: &mut World| w.block.write_config(32, &[0]);
-    let cases: [(&dyn Fn(&mut World), bool); 4] = [
+    type Prepare<'a> = &'a dyn Fn(&mut World);
+    let cases: [(Prepare<'_>, bool); 4] = [
         (&off, true),
         (&without(feature::FLUSH | feature::CONFIG_WCE), true),
         (&without(feature::CONFIG_WCE), false),
