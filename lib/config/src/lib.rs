@@ -11,6 +11,8 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+mod block;
+mod clients;
 mod drivers;
 mod mac;
 mod pci;
@@ -23,6 +25,8 @@ use heapless::{String, Vec};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use shmem::{Read, Region};
 
+pub use crate::block::{BlkClient, BlkPartition, BlkVirt, Guid, PARTITION_NAME_MAX, Ramdisk};
+pub use crate::clients::ClientSet;
 pub use crate::drivers::{DATA_REGIONS_MAX, E1000, Ide};
 pub use crate::mac::Mac;
 pub use crate::pci::{PCI_DEVICES_MAX, Pci, PciBar, PciDevice, PciSpace};

@@ -39,7 +39,8 @@ mod several;
 mod single;
 mod virt;
 
+pub use bulkhead_config::ClientSet;
 pub use filter::Filter;
 pub use input::{Input, Typed};
 pub use several::{IN_FLIGHT, LINE_MAX, OUT_MAX, QUANTUM};
-pub use virt::{ClientQueues, ClientSet, Complaint, Outcome, Virt, VirtError};
+pub use virt::{ClientQueues, Complaint, Outcome, Virt, VirtError};

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use bulkhead_config::{CLIENTS_MAX, NAME_MAX};
+use bulkhead_config::{CLIENTS_MAX, ClientSet, NAME_MAX};
 use heapless::{String, Vec};
 use sddf::serial::{Consumer, PeerError, Producer};
 
@@ -52,23 +52,6 @@ impl fmt::Display for Complaint {
             Complaint::Output(e) => write!(f, "the driver's transmit queue is closed: {e}"),
             Complaint::Input(e) => write!(f, "the driver's receive queue is closed: {e}"),
         }
-    }
-}
-
-/// A set of clients, by number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ClientSet(u8);
-
-const _: () = assert!(CLIENTS_MAX <= u8::BITS as usize);
-
-impl ClientSet {
-    pub(crate) fn insert(&mut self, client: usize) {
-        self.0 |= 1 << client;
-    }
-
-    /// Its members, ascending.
-    pub fn iter(self) -> impl Iterator<Item = usize> {
-        (0..CLIENTS_MAX).filter(move |&client| self.0 & (1 << client) != 0)
     }
 }
 

@@ -142,10 +142,12 @@ where
     }
 
     /// Puts a request into the ring, unseen by the server before
-    /// [`Client::publish`].
+    /// [`Client::publish`]. If this finds that the server broke the protocol,
+    /// the token comes back as from a full ring, and [`Client::broken`] says so.
     ///
     /// # Errors
-    /// The server broke the protocol, now or earlier.
+    /// It was known before that the server broke the protocol. The token is
+    /// dropped.
     pub fn submit(&mut self, request: Request, token: T) -> Result<Submitted<T>, Breach> {
         self.unbroken()?;
         if !self.has_room() {
@@ -166,7 +168,10 @@ where
             Ok(true) => {}
             // An honest server gives a request back no later than it answers.
             Ok(false) => return Ok(Submitted::Full(token)),
-            Err(e) => return Err(self.fail(Breach::Requests(e))),
+            Err(e) => {
+                self.fail(Breach::Requests(e));
+                return Ok(Submitted::Full(token));
+            }
         }
         self.lent[usize::from(id)] = Some(Lent { request, token });
         self.outstanding += 1;
@@ -185,7 +190,7 @@ where
     /// Takes the next response. Call until there is none.
     ///
     /// # Errors
-    /// As [`Client::submit`].
+    /// The server broke the protocol, now or earlier.
     pub fn next_completion(&mut self) -> Result<Option<Completion<T>>, Breach> {
         self.unbroken()?;
         loop {

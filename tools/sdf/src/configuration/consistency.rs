@@ -100,25 +100,43 @@ impl Consistency<'_> {
             Content::SerialVirt(SerialVirt { clients, .. })
             | Content::Status(Status { clients, .. }) => {
                 let have: Vec<&str> = clients.iter().map(|c| c.as_str()).collect();
-                let want = self.clients(pd);
-                if have != want {
-                    let message = format!(
-                        "`{}` serves, on channels 1 and up: {}",
-                        d.name.value,
-                        if want.is_empty() { "nobody".to_owned() } else { want.join(", ") }
-                    );
-                    self.report(section, "clients", message);
-                }
+                self.serves(pd, d, section, &have);
             }
             Content::Pci(pci) => self.pci(pd, d, section, pci),
             // Everything that they name is a region.
             Content::Ide(_) | Content::E1000(_) => {}
+            Content::BlkVirt(c) => self.blk_virt(pd, d, section, c),
+            Content::Ramdisk(c) => self.ramdisk(d, section, c),
         }
+    }
+
+    /// Checks the clients that a section names against the server's channels.
+    ///
+    /// # Returns
+    /// Whether they are the same.
+    pub(super) fn serves(
+        &mut self,
+        pd: PdIndex,
+        d: &ProtectionDomain,
+        section: &Section,
+        have: &[&str],
+    ) -> bool {
+        let want = self.clients(pd);
+        if have == want {
+            return true;
+        }
+        let message = format!(
+            "`{}` serves, on channels 1 and up: {}",
+            d.name.value,
+            if want.is_empty() { "nobody".to_owned() } else { want.join(", ") }
+        );
+        self.report(section, "clients", message);
+        false
     }
 
     /// Names of a server's clients, in the order of its channels from 1 on: a
     /// VMM counts by its guest's name.
-    fn clients(&self, server: PdIndex) -> Vec<&str> {
+    pub(super) fn clients(&self, server: PdIndex) -> Vec<&str> {
         let name = |pd| {
             let d = self.system.domain(pd);
             d.machine.as_ref().map_or(&d.name, |m| &m.name).value.as_str()

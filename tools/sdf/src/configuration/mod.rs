@@ -5,6 +5,7 @@
 //! protection domain by a prefilled region. Sections are read by serde, so a
 //! key that `lib/config` gains is known here at once.
 
+mod block;
 mod consistency;
 mod devices;
 mod regions;
@@ -15,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bulkhead_config::{E1000, Ide, IoRegion, Pci, SerialVirt, Status, Vmm};
+use bulkhead_config::{BlkVirt, E1000, Ide, IoRegion, Pci, Ramdisk, SerialVirt, Status, Vmm};
 use serde::Deserialize;
 use toml::{
     Spanned,
@@ -30,7 +31,7 @@ use crate::{
     source::{At, Source, Span},
 };
 
-const KINDS: &str = "vmm, serial-virt, status, pci, ide, e1000";
+const KINDS: &str = "vmm, serial-virt, status, pci, ide, e1000, blk-virt, ramdisk";
 
 /// What one section says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,28 +48,43 @@ pub enum Content {
     Ide(Ide),
     /// A driver of an 82540EM.
     E1000(E1000),
+    /// A block virtualiser.
+    BlkVirt(Box<BlkVirt>),
+    /// A RAM disk.
+    Ramdisk(Ramdisk),
 }
 
 impl Content {
     /// The memory regions that it names, with the key that names each.
     fn regions_mut(&mut self) -> Vec<(&'static str, &mut IoRegion)> {
-        let (own, data) = match self {
-            Content::Vmm(_) | Content::SerialVirt(_) | Content::Status(_) | Content::Pci(_) => {
-                return Vec::new();
-            }
-            Content::Ide(c) => (("table", &mut c.table), &mut c.data),
-            Content::E1000(c) => (("rings", &mut c.rings), &mut c.data),
+        let with_data = |own, data| {
+            let data: &mut [IoRegion] = data;
+            [own].into_iter().chain(data.iter_mut().map(|region| ("data", region))).collect()
         };
-        [own].into_iter().chain(data.iter_mut().map(|region| ("data", region))).collect()
+        match self {
+            Content::Vmm(_) | Content::SerialVirt(_) | Content::Status(_) | Content::Pci(_) => {
+                Vec::new()
+            }
+            Content::Ide(c) => with_data(("table", &mut c.table), &mut c.data),
+            Content::E1000(c) => with_data(("rings", &mut c.rings), &mut c.data),
+            Content::BlkVirt(c) => {
+                let clients = c.clients.iter_mut().map(|client| ("clients", &mut client.data));
+                c.table.iter_mut().map(|table| ("table", table)).chain(clients).collect()
+            }
+            Content::Ramdisk(c) => c.data.iter_mut().map(|region| ("data", region)).collect(),
+        }
     }
 
     /// Whether a device writes to those regions by itself.
     fn is_dma(&self) -> bool {
         match self {
             Content::Ide(_) | Content::E1000(_) => true,
-            Content::Vmm(_) | Content::SerialVirt(_) | Content::Status(_) | Content::Pci(_) => {
-                false
-            }
+            Content::Vmm(_)
+            | Content::SerialVirt(_)
+            | Content::Status(_)
+            | Content::Pci(_)
+            | Content::BlkVirt(_)
+            | Content::Ramdisk(_) => false,
         }
     }
 }
@@ -117,6 +133,8 @@ impl Section {
             Content::Pci(c) => bulkhead_config::write(c),
             Content::Ide(c) => bulkhead_config::write(c),
             Content::E1000(c) => bulkhead_config::write(c),
+            Content::BlkVirt(c) => bulkhead_config::write(&**c),
+            Content::Ramdisk(c) => bulkhead_config::write(c),
         }
         .map_err(std::io::Error::other)
     }
@@ -245,6 +263,10 @@ impl Reader<'_> {
             Some("pci") => self.typed(&name, span, table).map(Content::Pci),
             Some("ide") => self.typed(&name, span, table).map(Content::Ide),
             Some("e1000") => self.typed(&name, span, table).map(Content::E1000),
+            Some("blk-virt") => {
+                self.typed(&name, span, table).map(|c| Content::BlkVirt(Box::new(c)))
+            }
+            Some("ramdisk") => self.typed(&name, span, table).map(Content::Ramdisk),
             _ => {
                 self.report(Rule::ConfigKind, at, "a section of an unknown kind", cure());
                 None
@@ -317,7 +339,11 @@ impl Reader<'_> {
                 }
             }
             // Their names are those of the description, which is checked.
-            Content::Pci(_) | Content::Ide(_) | Content::E1000(_) => {}
+            Content::Pci(_)
+            | Content::Ide(_)
+            | Content::E1000(_)
+            | Content::BlkVirt(_)
+            | Content::Ramdisk(_) => {}
         }
     }
 }

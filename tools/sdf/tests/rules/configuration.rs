@@ -94,7 +94,7 @@ fn problems(text: &str) -> Vec<Problem> {
     problems_of(SYSTEM, text)
 }
 
-fn problems_of(description: &str, text: &str) -> Vec<Problem> {
+pub(super) fn problems_of(description: &str, text: &str) -> Vec<Problem> {
     let source = Source::new("system.toml", text);
     let system = Source::new("system.xml", description);
     let system = parse(&system, &Board::bochs(), &NotBuilt).unwrap().system;

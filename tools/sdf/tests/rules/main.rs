@@ -4,6 +4,7 @@
 //! The cases are `cases/NAME.system`; a first line `<!-- board: NAME -->`
 //! chooses the board, which is else `bochs`.
 
+mod block;
 mod configuration;
 mod elf;
 mod program;

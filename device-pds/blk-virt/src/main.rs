@@ -1,0 +1,188 @@
+//! The block virtualiser's domain: shares one disk among clients.
+//!
+//! What it does is in `blk-virt-core`; this wires it to the kernel.
+//!
+//! | channel | other end                                    |
+//! | ------- | -------------------------------------------- |
+//! | 0       | the driver (`ide`, `ramdisk`, `virtio_blk`)  |
+//! | 1 + i   | client i                                     |
+//!
+//! | symbol               | rights | region                                            |
+//! | -------------------- | ------ | ------------------------------------------------- |
+//! | `config`             | r      | clients, their data regions and partitions        |
+//! | `driver_requests`    | rw     | block requests to the driver                      |
+//! | `driver_responses`   | rw     | block responses from it                           |
+//! | `driver_info`        | r      | what disk it has                                  |
+//! | `driver_data`        | r      | the configuration's `table`: what the driver reads of the partition table; left out: fixed ranges only |
+//! | `client{i}_requests` | rw     | block requests from client i                      |
+//! | `client{i}_responses`| rw     | block responses to it                             |
+//! | `client{i}_info`     | rw     | what disk it has                                  |
+//!
+//! Each has `_vaddr` and `_size`. There are as many clients as the configuration
+//! names. No client's data region is mapped: the virtualiser knows where they
+//! are, and sees none of them.
+//!
+//! A queue has as many slots as its regions hold, a power of two up to 128:
+//! requests of 4 KiB hold 64, of 8 KiB 128.
+//!
+//! It needs `stack_size="0x10000"`: its state, some 30 KiB, is made on the stack
+//! and stays there, so that nothing of it outlives a restart.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use blk_virt_core::{ClientParts, DriverParts, SLOTS, Virt};
+use bulkhead_config::{BlkVirt, CLIENTS_MAX};
+use sddf::block::{AttachError, Client, InfoSink, InfoSource, Server, Window};
+use sel4_microkit::{
+    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
+    memory_region, memory_region_opt, protection_domain, started,
+};
+use shmem::{ReadWrite, Region};
+
+const DRIVER: Channel = Channel::new(0);
+
+/// The channel of a client.
+const fn channel(client: usize) -> Channel {
+    Channel::new(1 + client)
+}
+
+struct Domain {
+    virt: Virt,
+    notifications: Notifications,
+}
+
+/// The regions of one client.
+struct Regions {
+    requests: Option<Region<ReadWrite>>,
+    responses: Option<Region<ReadWrite>>,
+    info: Option<Region<ReadWrite>>,
+}
+
+macro_rules! client {
+    (
+        $requests:ident $requests_size:ident $responses:ident $responses_size:ident
+        $info:ident $info_size:ident
+    ) => {
+        Regions {
+            requests: memory_region_opt!(ReadWrite, $requests, $requests_size),
+            responses: memory_region_opt!(ReadWrite, $responses, $responses_size),
+            info: memory_region_opt!(ReadWrite, $info, $info_size),
+        }
+    };
+}
+
+fn client_regions() -> [Regions; CLIENTS_MAX] {
+    [
+        client!(
+            client0_requests_vaddr client0_requests_size
+            client0_responses_vaddr client0_responses_size client0_info_vaddr client0_info_size
+        ),
+        client!(
+            client1_requests_vaddr client1_requests_size
+            client1_responses_vaddr client1_responses_size client1_info_vaddr client1_info_size
+        ),
+        client!(
+            client2_requests_vaddr client2_requests_size
+            client2_responses_vaddr client2_responses_size client2_info_vaddr client2_info_size
+        ),
+        client!(
+            client3_requests_vaddr client3_requests_size
+            client3_responses_vaddr client3_responses_size client3_info_vaddr client3_info_size
+        ),
+        client!(
+            client4_requests_vaddr client4_requests_size
+            client4_responses_vaddr client4_responses_size client4_info_vaddr client4_info_size
+        ),
+        client!(
+            client5_requests_vaddr client5_requests_size
+            client5_responses_vaddr client5_responses_size client5_info_vaddr client5_info_size
+        ),
+        client!(
+            client6_requests_vaddr client6_requests_size
+            client6_responses_vaddr client6_responses_size client6_info_vaddr client6_info_size
+        ),
+        client!(
+            client7_requests_vaddr client7_requests_size
+            client7_responses_vaddr client7_responses_size client7_info_vaddr client7_info_size
+        ),
+    ]
+}
+
+impl Regions {
+    /// The client's end of the queue and its page, if all regions are mapped; an
+    /// error if the client left them in a state that no honest one could.
+    fn ends(self) -> Option<(Result<Server<SLOTS>, AttachError>, InfoSink)> {
+        let server = Server::new(&self.requests?, &self.responses?);
+        Some((server, started(InfoSink::new(&self.info?))))
+    }
+}
+
+#[protection_domain]
+fn init() -> Domain {
+    let config: BlkVirt =
+        started(bulkhead_config::load(&memory_region!(Read, config_vaddr, config_size)));
+    let table = config.table.map(|table| {
+        let region = memory_region!(Read, driver_data_vaddr, driver_data_size);
+        (region, Window { base: table.base, size: table.size })
+    });
+    let mut virt = started(Virt::new(DriverParts {
+        queue: started(Client::new(
+            &memory_region!(ReadWrite, driver_requests_vaddr, driver_requests_size),
+            &memory_region!(ReadWrite, driver_responses_vaddr, driver_responses_size),
+        )),
+        info: started(InfoSource::new(&memory_region!(Read, driver_info_vaddr, driver_info_size))),
+        data: table,
+    }));
+    for (number, (client, regions)) in config.clients.into_iter().zip(client_regions()).enumerate()
+    {
+        let Some((server, info)) = regions.ends() else {
+            panic!(
+                "the configuration names client {number}, {}, but not all its regions are mapped",
+                client.name
+            );
+        };
+        let server = match server {
+            // A region of the wrong size is nobody's lie.
+            Err(e @ (AttachError::Layout(_) | AttachError::Capacity { .. })) => {
+                panic!("client {number}, {}: {e}", client.name)
+            }
+            server => server,
+        };
+        let data = Window { base: client.data.base, size: client.data.size };
+        let parts =
+            server.map(|server| ClientParts { server, info, data, read_only: client.read_only });
+        started(virt.add(client.partition, parts));
+    }
+    let mut domain = Domain { virt, notifications: Notifications::default() };
+    domain.serve();
+    domain
+}
+
+impl Domain {
+    fn serve(&mut self) {
+        let outcome = self.virt.serve();
+        for complaint in &outcome.complaints {
+            debug_println!("block virtualiser: {complaint}");
+        }
+        for client in outcome.clients.iter() {
+            self.notifications.notify(channel(client));
+        }
+        if outcome.driver {
+            self.notifications.notify(DRIVER);
+        }
+    }
+}
+
+impl Handler for Domain {
+    type Error = Infallible;
+
+    fn notified(&mut self, _: ChannelSet) -> Result<(), Infallible> {
+        self.serve();
+        Ok(())
+    }
+
+    fn take_deferred_action(&mut self) -> Option<DeferredAction> {
+        self.notifications.take()
+    }
+}
