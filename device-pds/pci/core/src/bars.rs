@@ -29,26 +29,32 @@ impl Decoded {
     }
 }
 
-/// Gives a register its address, if it does not have it.
+/// Gives a register its address, if it does not have it and nobody else has.
 pub(crate) fn place<C: ConfigSpace>(space: &mut C, at: Place, bar: &PciBar) -> Result<(), Refusal> {
     if bar.bar >= BARS {
         return Err(Refusal::Bar);
     }
-    let old = space.read(at, offset(bar.bar));
+    let register = offset(bar.bar);
+    let old = space.read(at, register);
     let mask = match (bar.space, old & bits::BAR_IO != 0) {
         (PciSpace::Io, true) => bits::BAR_IO_MASK,
         (PciSpace::Memory, false) if old & bits::BAR_TYPE == 0 => bits::BAR_MEMORY_MASK,
         _ => return Err(Refusal::Bar),
     };
-    if bar.address == 0 || bar.address & !mask != 0 {
+    let size = size(space, at, bar.bar, mask).ok_or(Refusal::Bar)?;
+    let last = bar.address.checked_add(size - 1).ok_or(Refusal::Bar)?;
+    if bar.address == 0 || bar.address & (size - 1) != 0 {
         return Err(Refusal::Bar);
     }
-    if old & mask != bar.address {
-        quietly(space, at, |space| space.write(at, offset(bar.bar), bar.address));
+    let wanted = Decoded { space: bar.space, range: bar.address..=last };
+    if is_taken(space, at, bar.bar, &wanted) {
+        return Err(Refusal::Overlap);
     }
-    // A register that is not there reads as zero, and one too low in the address
-    // drops bits.
-    if space.read(at, offset(bar.bar)) & mask == bar.address { Ok(()) } else { Err(Refusal::Bar) }
+    if old & mask != bar.address {
+        quietly(space, at, |space| space.write(at, register, bar.address));
+    }
+    // One for I/O ports may have fewer bits than there are.
+    if space.read(at, register) & mask == bar.address { Ok(()) } else { Err(Refusal::Bar) }
 }
 
 /// Does something while the device answers to nothing.
@@ -62,7 +68,7 @@ fn quietly<C: ConfigSpace, T>(space: &mut C, at: Place, act: impl FnOnce(&mut C)
 }
 
 /// What a register decodes; `None` where there is none, or where it has no
-/// address. Its size is found by writing ones, with the device silent.
+/// address.
 fn decoded<C: ConfigSpace>(space: &mut C, at: Place, bar: u8) -> Option<Decoded> {
     let value = space.read(at, offset(bar));
     let (kind, mask) = if value & bits::BAR_IO != 0 {
@@ -74,32 +80,34 @@ fn decoded<C: ConfigSpace>(space: &mut C, at: Place, bar: u8) -> Option<Decoded>
     if start == 0 {
         return None;
     }
-    let size_mask = quietly(space, at, |space| {
-        space.write(at, offset(bar), u32::MAX);
-        let read = space.read(at, offset(bar));
-        space.write(at, offset(bar), value);
-        read & mask
-    });
-    // The lowest bit that can be set is the size; I/O registers may leave the
-    // upper half out, which this does not look at.
-    let size = size_mask & size_mask.wrapping_neg();
-    let last = start.checked_add(size.checked_sub(1)?)?;
+    let last = start.checked_add(size(space, at, bar, mask)? - 1)?;
     Some(Decoded { space: kind, range: start..=last })
 }
 
-/// Holds that this device's registers lie over no other's.
-pub(crate) fn no_overlap<C: ConfigSpace>(space: &mut C, own: Place) -> Result<(), Refusal> {
-    for bar in 0..BARS {
-        let Some(mine) = decoded(space, own, bar) else { continue };
-        for other in every_place().filter(|&place| place != own) {
-            let has_bars = is_present(space, other)
-                && space.read(other, bits::HEADER) & bits::HEADER_KIND == 0;
-            if has_bars
-                && (0..BARS).filter_map(|n| decoded(space, other, n)).any(|it| it.overlaps(&mine))
-            {
-                return Err(Refusal::Overlap);
-            }
-        }
-    }
-    Ok(())
+/// How much a register decodes: found by writing ones, with the device silent.
+fn size<C: ConfigSpace>(space: &mut C, at: Place, bar: u8, mask: u32) -> Option<u32> {
+    let value = space.read(at, offset(bar));
+    let ones = quietly(space, at, |space| {
+        space.write(at, offset(bar), u32::MAX);
+        let ones = space.read(at, offset(bar));
+        space.write(at, offset(bar), value);
+        ones & mask
+    });
+    // The lowest bit that can be set; the upper half of one for I/O ports need
+    // not be there.
+    let size = ones & ones.wrapping_neg();
+    (size != 0).then_some(size)
+}
+
+/// Whether another register, of this device or of any other, decodes part of it.
+fn is_taken<C: ConfigSpace>(space: &mut C, own: Place, bar: u8, wanted: &Decoded) -> bool {
+    every_place().any(|place| {
+        let has_bars =
+            is_present(space, place) && space.read(place, bits::HEADER) & bits::HEADER_KIND == 0;
+        has_bars
+            && (0..BARS)
+                .filter(|&other| (place, other) != (own, bar))
+                .filter_map(|other| decoded(space, place, other))
+                .any(|other| other.overlaps(wanted))
+    })
 }

@@ -83,7 +83,6 @@ impl<C: ConfigSpace> Host<C> {
         for bar in &wanted.registers {
             bars::place(&mut self.space, place, bar)?;
         }
-        bars::no_overlap(&mut self.space, place)?;
         if wanted.interrupt != 0 {
             self.router.route(&mut self.space, place, wanted.interrupt)?;
         }

@@ -173,6 +173,7 @@ fn what_is_not_as_configured_is_refused_with_its_reason_and_starts_no_transfer()
     for (expected, change) in cases {
         let (refusal, bus) = refusal(change);
         assert_eq!(refusal, Some(expected));
+        assert_eq!(bus.get(CARD, 0x10), 0xfebe_0000, "its registers stay where they were");
         assert_eq!(bus.get(CARD, 0x04) & 4, 0, "{expected:?}");
     }
 }

@@ -11,6 +11,7 @@
 #![no_main]
 
 mod console;
+mod disk;
 mod misdeed;
 mod probe;
 mod talk;
@@ -30,6 +31,7 @@ enum Part {
     Server(talk::Server),
     Caller,
     Parent(talk::Parent),
+    Disk(disk::Disk),
     /// Ends by returning an error when it is first notified.
     GivesUp,
     /// Everything that it does it has done at its start.
@@ -48,6 +50,7 @@ fn init() -> Part {
             Part::Caller
         }
         "parent" => Part::Parent(talk::Parent::default()),
+        "disk" => Part::Disk(disk::Disk::start()),
         "gives_up" => Part::GivesUp,
         "probe" | "probe_vmm" => {
             probe::report();
@@ -74,6 +77,7 @@ impl Handler for Part {
             Part::Beat(beat) => beat.tick(),
             Part::Server(server) => server.notified(channels),
             Part::Caller => say!("caller notified on {channels:?}"),
+            Part::Disk(disk) => disk.notified(),
             Part::GivesUp => return Err("this part has had enough"),
             Part::Console(_) | Part::Parent(_) | Part::Done => {
                 say!("{} notified on {channels:?}", pd_name());
