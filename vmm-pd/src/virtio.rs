@@ -81,9 +81,5 @@ fn block(
 
 fn limiter(limit: Limit, tsc: TscFrequency) -> Limiter {
     let Limit { operations, operations_burst, bytes, bytes_burst } = limit;
-    let rate = |per_second: u64, burst| {
-        let burst = if burst == 0 { per_second / 10 } else { burst };
-        Rate { per_second, burst }
-    };
-    Limiter::new(rate(operations, operations_burst), rate(bytes, bytes_burst), tsc)
+    Limiter::new(Rate::new(operations, operations_burst), Rate::new(bytes, bytes_burst), tsc)
 }
