@@ -12,10 +12,11 @@
 //! | `requests`  | rw     | block requests from the virtualiser                |
 //! | `responses` | rw     | block responses to it                              |
 //! | `info`      | rw     | what disk it is                                    |
-//! | `disk`      | rw, r  | the disk; r where the configuration says read-only |
+//! | `disk`      | rw     | the disk                                           |
+//! | `image`     | r      | the disk where the configuration says read-only    |
 //! | `data{i}`   | rw     | the configuration's data region i                  |
 //!
-//! Each has `_vaddr` and `_size`. `disk` may be filled from a file
+//! Each has `_vaddr` and `_size`. `disk` or `image` may be filled from a file
 //! (`prefill_path`); what is written to it lasts as long as the system runs.
 //!
 //! It needs `stack_size="0x8000"`: its state, several KiB, is made on the stack.
@@ -62,7 +63,7 @@ fn init() -> Domain {
     ));
     let info = started(InfoSink::new(&memory_region!(ReadWrite, info_vaddr, info_size)));
     let disk = if config.read_only {
-        Disk::ReadOnly(memory_region!(Read, disk_vaddr, disk_size))
+        Disk::ReadOnly(memory_region!(Read, image_vaddr, image_size))
     } else {
         Disk::Writable(memory_region!(ReadWrite, disk_vaddr, disk_size))
     };
