@@ -2,8 +2,9 @@
 //! regions: a device exists if all of its regions do. What the configuration says
 //! of it is the entry of the same number.
 
-use bulkhead_config::{Disk, Limit, Vmm as Config};
+use bulkhead_config::{Disk, Interface, Limit, Vmm as Config};
 use sddf::block::{Client, InfoSource};
+use sddf::net::Lender;
 use sddf::serial::{Consumer, Shared};
 use sel4_microkit::{memory_region_opt, started};
 use shmem::{Read, ReadWrite, Region};
@@ -12,13 +13,14 @@ use vmm_core::devices::virtio::{
     Models,
     block::{Block, Options, SERIAL_MAX, Store},
     entropy::Entropy,
+    net::{self, Direction, Net},
     rate::{Limiter, Rate},
 };
 use vmm_core::time::TscFrequency;
 
 /// All devices that there are. To be called once.
 pub fn models(config: &Config, tsc: TscFrequency) -> Models {
-    Models { block: blocks(config, tsc), entropy: entropy() }
+    Models { block: blocks(config, tsc), net: nets(config, tsc), entropy: entropy() }
 }
 
 fn entropy() -> Option<Entropy> {
@@ -77,6 +79,64 @@ fn block(
     let info = started(InfoSource::new(&info));
     let options = Options { read_only: disk.read_only, serial };
     started(Block::new(store, client, data, info, options, limiter(disk.limit, tsc)))
+}
+
+/// The regions of an interface's connection: rings and data of each direction.
+struct Frames {
+    free: Region<ReadWrite>,
+    active: Region<ReadWrite>,
+    data: Region<ReadWrite>,
+}
+
+fn nets(config: &Config, tsc: TscFrequency) -> [Option<Net>; 2] {
+    let first = || {
+        let receive = Frames {
+            free: memory_region_opt!(ReadWrite, net0_rx_free_vaddr, net0_rx_free_size)?,
+            active: memory_region_opt!(ReadWrite, net0_rx_active_vaddr, net0_rx_active_size)?,
+            data: memory_region_opt!(ReadWrite, net0_rx_data_vaddr, net0_rx_data_size)?,
+        };
+        let transmit = Frames {
+            free: memory_region_opt!(ReadWrite, net0_tx_free_vaddr, net0_tx_free_size)?,
+            active: memory_region_opt!(ReadWrite, net0_tx_active_vaddr, net0_tx_active_size)?,
+            data: memory_region_opt!(ReadWrite, net0_tx_data_vaddr, net0_tx_data_size)?,
+        };
+        Some((receive, transmit))
+    };
+    let second = || {
+        let receive = Frames {
+            free: memory_region_opt!(ReadWrite, net1_rx_free_vaddr, net1_rx_free_size)?,
+            active: memory_region_opt!(ReadWrite, net1_rx_active_vaddr, net1_rx_active_size)?,
+            data: memory_region_opt!(ReadWrite, net1_rx_data_vaddr, net1_rx_data_size)?,
+        };
+        let transmit = Frames {
+            free: memory_region_opt!(ReadWrite, net1_tx_free_vaddr, net1_tx_free_size)?,
+            active: memory_region_opt!(ReadWrite, net1_tx_active_vaddr, net1_tx_active_size)?,
+            data: memory_region_opt!(ReadWrite, net1_tx_data_vaddr, net1_tx_data_size)?,
+        };
+        Some((receive, transmit))
+    };
+    // An interface without an address is none; the configuration is held to that.
+    let [options0, options1] = [config.net.first(), config.net.get(1)];
+    [
+        options0.and_then(|options| Some(net(first()?, options, tsc))),
+        options1.and_then(|options| Some(net(second()?, options, tsc))),
+    ]
+}
+
+fn net((receive, transmit): (Frames, Frames), options: &Interface, tsc: TscFrequency) -> Net {
+    let Frames { free, active, data } = receive;
+    let receive = Direction {
+        lender: started(Lender::new(&free, &active, 0, data.len())),
+        data,
+        limiter: limiter(options.limit, tsc),
+    };
+    let Frames { free, active, data } = transmit;
+    let transmit = Direction {
+        lender: started(Lender::new(&active, &free, 0, data.len())),
+        data,
+        limiter: limiter(options.limit, tsc),
+    };
+    Net::new(receive, transmit, net::Options { mac: options.mac.bytes(), mtu: options.mtu })
 }
 
 fn limiter(limit: Limit, tsc: TscFrequency) -> Limiter {

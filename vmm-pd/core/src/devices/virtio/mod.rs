@@ -16,6 +16,7 @@ pub mod entropy;
 pub mod function;
 pub mod memory;
 pub mod model;
+pub mod net;
 pub mod rate;
 pub mod registers;
 pub mod slot;
@@ -38,6 +39,7 @@ use block::Block;
 use entropy::Entropy;
 use function::{Effect, Function, MEMORY_SIZE};
 use model::Model;
+use net::Net;
 use slot::{Attended, Slot};
 
 /// A device of the machine; also who serves it outside. In the order of their
@@ -132,6 +134,8 @@ impl fmt::Display for Device {
 pub struct Models {
     /// Disks.
     pub block: [Option<Block>; 2],
+    /// Network interfaces.
+    pub net: [Option<Net>; 2],
     /// Source of entropy.
     pub entropy: Option<Entropy>,
 }
@@ -153,6 +157,7 @@ const NOWHERE: u32 = u32::MAX;
 #[derive(Debug)]
 pub struct Virtio {
     block: [Option<Slot<Block>>; 2],
+    net: [Option<Slot<Net>>; 2],
     entropy: Option<Slot<Entropy>>,
     /// First port and first address of each that is decoded.
     ports: [u32; Device::ALL.len()],
@@ -168,6 +173,9 @@ macro_rules! each {
         let [block0, block1] = &mut $virtio.block;
         each!(@one block0, Device::Block0, $slot, $device, $body);
         each!(@one block1, Device::Block1, $slot, $device, $body);
+        let [net0, net1] = &mut $virtio.net;
+        each!(@one net0, Device::Net0, $slot, $device, $body);
+        each!(@one net1, Device::Net1, $slot, $device, $body);
         each!(@one &mut $virtio.entropy, Device::Entropy, $slot, $device, $body);
     }};
     (@one $place:expr, $number:expr, $slot:ident, $device:ident, $body:expr) => {
@@ -184,6 +192,8 @@ macro_rules! one {
         match $number {
             Device::Block0 => $virtio.block[0].as_mut().map(|$slot| $body),
             Device::Block1 => $virtio.block[1].as_mut().map(|$slot| $body),
+            Device::Net0 => $virtio.net[0].as_mut().map(|$slot| $body),
+            Device::Net1 => $virtio.net[1].as_mut().map(|$slot| $body),
             Device::Entropy => $virtio.entropy.as_mut().map(|$slot| $body),
             _ => None,
         }
@@ -197,9 +207,10 @@ fn slot<M: Model>(model: Option<M>, device: Device) -> Option<Slot<M>> {
 impl Virtio {
     /// The devices after power-on.
     pub fn new(models: Models) -> Self {
-        let Models { block: [block0, block1], entropy } = models;
+        let Models { block: [block0, block1], net: [net0, net1], entropy } = models;
         Virtio {
             block: [slot(block0, Device::Block0), slot(block1, Device::Block1)],
+            net: [slot(net0, Device::Net0), slot(net1, Device::Net1)],
             entropy: slot(entropy, Device::Entropy),
             ports: [NOWHERE; Device::ALL.len()],
             memory: [NOWHERE; Device::ALL.len()],
