@@ -8,7 +8,7 @@ use sddf::net::Lender;
 use sddf::serial::{Consumer, Shared};
 use sel4_microkit::{memory_region_opt, started};
 use shmem::{Read, ReadWrite, Region};
-use static_cell::ConstStaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
 use vmm_core::devices::virtio::{
     Models,
     block::{Block, Options, SERIAL_MAX, Store},
@@ -39,7 +39,8 @@ struct Regions {
     info: Region<Read>,
 }
 
-fn blocks(config: &Config, tsc: TscFrequency) -> [Option<Block>; 2] {
+fn blocks(config: &Config, tsc: TscFrequency) -> [Option<&'static mut Block>; 2] {
+    static DISKS: [StaticCell<Block>; 2] = [const { StaticCell::new() }; 2];
     static STORES: [ConstStaticCell<Store>; 2] = [const { ConstStaticCell::new(Store::new()) }; 2];
     let first = || {
         Some(Regions {
@@ -59,9 +60,10 @@ fn blocks(config: &Config, tsc: TscFrequency) -> [Option<Block>; 2] {
     };
     let [store0, store1] = &STORES;
     let options = |index: usize| config.block.get(index).cloned().unwrap_or_default();
+    let [disk0, disk1] = &DISKS;
     [
-        first().map(|regions| block(regions, store0.take(), &options(0), tsc)),
-        second().map(|regions| block(regions, store1.take(), &options(1), tsc)),
+        first().map(|regions| disk0.init(block(regions, store0.take(), &options(0), tsc))),
+        second().map(|regions| disk1.init(block(regions, store1.take(), &options(1), tsc))),
     ]
 }
 
@@ -88,7 +90,8 @@ struct Frames {
     data: Region<ReadWrite>,
 }
 
-fn nets(config: &Config, tsc: TscFrequency) -> [Option<Net>; 2] {
+fn nets(config: &Config, tsc: TscFrequency) -> [Option<&'static mut Net>; 2] {
+    static INTERFACES: [StaticCell<Net>; 2] = [const { StaticCell::new() }; 2];
     let first = || {
         let receive = Frames {
             free: memory_region_opt!(ReadWrite, net0_rx_free_vaddr, net0_rx_free_size)?,
@@ -117,9 +120,10 @@ fn nets(config: &Config, tsc: TscFrequency) -> [Option<Net>; 2] {
     };
     // An interface without an address is none; the configuration is held to that.
     let [options0, options1] = [config.net.first(), config.net.get(1)];
+    let [net0, net1] = &INTERFACES;
     [
-        options0.and_then(|options| Some(net(first()?, options, tsc))),
-        options1.and_then(|options| Some(net(second()?, options, tsc))),
+        options0.and_then(|options| Some(net0.init(net(first()?, options, tsc)))),
+        options1.and_then(|options| Some(net1.init(net(second()?, options, tsc)))),
     ]
 }
 

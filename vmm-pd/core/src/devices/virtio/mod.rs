@@ -129,13 +129,14 @@ impl fmt::Display for Device {
     }
 }
 
-/// The models of a machine; those that it does not have are absent.
+/// The models of a machine; those that it does not have are absent. Large ones live in a
+/// static place, so that a machine can be moved on a small stack.
 #[derive(Debug, Default)]
 pub struct Models {
     /// Disks.
-    pub block: [Option<Block>; 2],
+    pub block: [Option<&'static mut Block>; 2],
     /// Network interfaces.
-    pub net: [Option<Net>; 2],
+    pub net: [Option<&'static mut Net>; 2],
     /// Source of entropy.
     pub entropy: Option<Entropy>,
 }
@@ -156,8 +157,8 @@ const NOWHERE: u32 = u32::MAX;
 /// The devices.
 #[derive(Debug)]
 pub struct Virtio {
-    block: [Option<Slot<Block>>; 2],
-    net: [Option<Slot<Net>>; 2],
+    block: [Option<Slot<&'static mut Block>>; 2],
+    net: [Option<Slot<&'static mut Net>>; 2],
     entropy: Option<Slot<Entropy>>,
     /// First port and first address of each that is decoded.
     ports: [u32; Device::ALL.len()],

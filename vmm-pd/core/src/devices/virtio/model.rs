@@ -107,3 +107,46 @@ pub trait Model {
     /// Why the connection to the peer outside is closed, if it is.
     fn breach(&self) -> Option<&dyn core::fmt::Display>;
 }
+
+/// A model that lives elsewhere, as those do that are too large to be moved about.
+impl<M: Model> Model for &mut M {
+    fn device_type(&self) -> u16 {
+        (**self).device_type()
+    }
+
+    fn queue_sizes(&self) -> &[u16] {
+        (**self).queue_sizes()
+    }
+
+    fn features(&self) -> u64 {
+        (**self).features()
+    }
+
+    fn check_features(&self, features: u64) -> bool {
+        (**self).check_features(features)
+    }
+
+    fn read_config(&self, offset: u32, into: &mut [u8]) {
+        (**self).read_config(offset, into);
+    }
+
+    fn write_config(&mut self, offset: u32, from: &[u8]) {
+        (**self).write_config(offset, from);
+    }
+
+    fn start(&mut self, features: u64) {
+        (**self).start(features);
+    }
+
+    fn reset(&mut self) {
+        (**self).reset();
+    }
+
+    fn serve(&mut self, queues: &mut Queues, memory: &mut impl GuestMemory, now: Ticks) -> Served {
+        (**self).serve(queues, memory, now)
+    }
+
+    fn breach(&self) -> Option<&dyn core::fmt::Display> {
+        (**self).breach()
+    }
+}

@@ -452,3 +452,9 @@ proptest! {
         prop_assert_eq!(m.used(), 1);
     }
 }
+
+#[test]
+fn devices_are_small_enough_to_be_moved_on_a_stack() {
+    assert!(size_of::<Models>() < 512, "{}", size_of::<Models>());
+    assert!(size_of::<Virtio>() < 16384, "{}", size_of::<Virtio>());
+}
