@@ -15,6 +15,7 @@ mod block;
 mod clients;
 mod drivers;
 mod mac;
+mod net;
 mod pci;
 mod region;
 mod virtio;
@@ -29,6 +30,7 @@ pub use crate::block::{BlkClient, BlkPartition, BlkVirt, Guid, PARTITION_NAME_MA
 pub use crate::clients::ClientSet;
 pub use crate::drivers::{DATA_REGIONS_MAX, E1000, Ide};
 pub use crate::mac::Mac;
+pub use crate::net::{LEARNED_MAX, NetPort, NetUplink, NetVirt, PORT_MACS_MAX};
 pub use crate::pci::{PCI_DEVICES_MAX, Pci, PciBar, PciDevice, PciSpace};
 pub use crate::region::{IoRegion, REGION_NAME_MAX};
 pub use crate::virtio::{
@@ -137,9 +139,14 @@ pub fn read<T: DeserializeOwned>(region: &[u8]) -> Result<T, ConfigError> {
 /// # Errors
 /// As [`read`].
 pub fn load<T: DeserializeOwned>(region: &Region<Read>) -> Result<T, ConfigError> {
-    /// The largest, a VMM's: its command line, its name, some numbers, and a hundred
-    /// bytes at most for each of its devices.
-    const LARGEST: usize = COMMAND_LINE_MAX + 256 + 100 * (DISKS_MAX + INTERFACES_MAX);
+    /// A VMM's: its command line, its name, some numbers, and a hundred bytes at
+    /// most for each of its devices.
+    const VMM: usize = COMMAND_LINE_MAX + 256 + 100 * (DISKS_MAX + INTERFACES_MAX);
+    /// A network virtualiser's: for each port its name and its peers', and a hundred
+    /// bytes at most of addresses and numbers; and the uplink's two regions.
+    const NET: usize =
+        CLIENTS_MAX * ((1 + CLIENTS_MAX) * (NAME_MAX + 1) + 100) + 2 * (REGION_NAME_MAX + 64);
+    const LARGEST: usize = if VMM > NET { VMM } else { NET };
     let mut bytes = [0; LARGEST];
     let (bytes, _) = bytes.split_at_mut(LARGEST.min(region.len()));
     region.read(0, bytes).map_err(|_| ConfigError::Malformed)?;
@@ -175,6 +182,40 @@ mod tests {
         let mut region = write(&status()).unwrap();
         region.resize(4096, 0);
         assert_eq!(read::<Status>(&region), Ok(status()));
+    }
+
+    /// The largest that can be written: every list full, every number long.
+    #[test]
+    fn the_largest_network_is_loaded_whole() {
+        let name = |i: usize| String::try_from(std::format!("{i:032}").as_str()).unwrap();
+        let limit = Limit {
+            operations: u64::MAX,
+            operations_burst: u64::MAX,
+            bytes: u64::MAX,
+            bytes_burst: u64::MAX,
+        };
+        let region = || IoRegion {
+            name: String::try_from("r".repeat(REGION_NAME_MAX).as_str()).unwrap(),
+            base: u64::MAX,
+            size: u64::MAX,
+        };
+        let ports = (0..CLIENTS_MAX).map(|i| NetPort {
+            name: name(i),
+            macs: (0..PORT_MACS_MAX as u8)
+                .map(|j| Mac::new([2, 0, 0, 0, i as u8, j]).unwrap())
+                .collect(),
+            learn: u8::MAX,
+            peers: Some((0..CLIENTS_MAX).map(name).collect()),
+            uplink: true,
+            limit,
+            group_frames: u64::MAX,
+        });
+        let uplink =
+            NetUplink { receive: region(), transmit: region(), limit, group_frames: u64::MAX };
+        let virt = NetVirt { uplink: Some(uplink), ports: ports.collect() };
+        let mut bytes = write(&virt).unwrap();
+        bytes.resize(4096, 0);
+        assert_eq!(load::<NetVirt>(&Region::host_with_read_only(&bytes)), Ok(virt));
     }
 
     #[test]

@@ -17,7 +17,7 @@ impl Consistency<'_> {
         virt: &BlkVirt,
     ) {
         let have: Vec<&str> = virt.clients.iter().map(|client| client.name.as_str()).collect();
-        if !self.serves(pd, d, section, &have) {
+        if !self.serves(pd, d, section, "clients", &have) {
             return;
         }
         for (client, server) in virt.clients.iter().zip(self.served(pd)) {

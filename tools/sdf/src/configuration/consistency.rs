@@ -67,7 +67,7 @@ fn section_of(region: &MemoryRegion) -> Option<(&At<String>, &str)> {
 
 pub(super) struct Consistency<'a> {
     pub(super) system: &'a System,
-    configuration: &'a Configuration,
+    pub(super) configuration: &'a Configuration,
     problems: Vec<Problem>,
 }
 
@@ -100,13 +100,14 @@ impl Consistency<'_> {
             Content::SerialVirt(SerialVirt { clients, .. })
             | Content::Status(Status { clients, .. }) => {
                 let have: Vec<&str> = clients.iter().map(|c| c.as_str()).collect();
-                self.serves(pd, d, section, &have);
+                self.serves(pd, d, section, "clients", &have);
             }
             Content::Pci(pci) => self.pci(pd, d, section, pci),
             // Everything that they name is a region.
             Content::Ide(_) | Content::E1000(_) => {}
             Content::BlkVirt(c) => self.blk_virt(pd, d, section, c),
             Content::Ramdisk(c) => self.ramdisk(d, section, c),
+            Content::NetVirt(c) => self.net_virt(pd, d, section, c),
         }
     }
 
@@ -119,6 +120,7 @@ impl Consistency<'_> {
         pd: PdIndex,
         d: &ProtectionDomain,
         section: &Section,
+        key: &str,
         have: &[&str],
     ) -> bool {
         let want = self.clients(pd);
@@ -130,7 +132,7 @@ impl Consistency<'_> {
             d.name.value,
             if want.is_empty() { "nobody".to_owned() } else { want.join(", ") }
         );
-        self.report(section, "clients", message);
+        self.report(section, key, message);
         false
     }
 

@@ -8,6 +8,7 @@
 mod block;
 mod consistency;
 mod devices;
+mod net;
 mod regions;
 mod virtio;
 
@@ -16,7 +17,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bulkhead_config::{BlkVirt, E1000, Ide, IoRegion, Pci, Ramdisk, SerialVirt, Status, Vmm};
+use bulkhead_config::{
+    BlkVirt, E1000, Ide, IoRegion, NetVirt, Pci, Ramdisk, SerialVirt, Status, Vmm,
+};
 use serde::Deserialize;
 use toml::{
     Spanned,
@@ -31,7 +34,7 @@ use crate::{
     source::{At, Source, Span},
 };
 
-const KINDS: &str = "vmm, serial-virt, status, pci, ide, e1000, blk-virt, ramdisk";
+const KINDS: &str = "vmm, serial-virt, status, pci, ide, e1000, blk-virt, ramdisk, net-virt";
 
 /// What one section says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,6 +55,8 @@ pub enum Content {
     BlkVirt(Box<BlkVirt>),
     /// A RAM disk.
     Ramdisk(Ramdisk),
+    /// A network virtualiser.
+    NetVirt(Box<NetVirt>),
 }
 
 impl Content {
@@ -72,6 +77,13 @@ impl Content {
                 c.table.iter_mut().map(|table| ("table", table)).chain(clients).collect()
             }
             Content::Ramdisk(c) => c.data.iter_mut().map(|region| ("data", region)).collect(),
+            Content::NetVirt(c) => c
+                .uplink
+                .iter_mut()
+                .flat_map(|uplink| {
+                    [("uplink", &mut uplink.receive), ("uplink", &mut uplink.transmit)]
+                })
+                .collect(),
         }
     }
 
@@ -84,7 +96,8 @@ impl Content {
             | Content::Status(_)
             | Content::Pci(_)
             | Content::BlkVirt(_)
-            | Content::Ramdisk(_) => false,
+            | Content::Ramdisk(_)
+            | Content::NetVirt(_) => false,
         }
     }
 }
@@ -135,6 +148,7 @@ impl Section {
             Content::E1000(c) => bulkhead_config::write(c),
             Content::BlkVirt(c) => bulkhead_config::write(&**c),
             Content::Ramdisk(c) => bulkhead_config::write(c),
+            Content::NetVirt(c) => bulkhead_config::write(&**c),
         }
         .map_err(std::io::Error::other)
     }
@@ -267,6 +281,9 @@ impl Reader<'_> {
                 self.typed(&name, span, table).map(|c| Content::BlkVirt(Box::new(c)))
             }
             Some("ramdisk") => self.typed(&name, span, table).map(Content::Ramdisk),
+            Some("net-virt") => {
+                self.typed(&name, span, table).map(|c| Content::NetVirt(Box::new(c)))
+            }
             _ => {
                 self.report(Rule::ConfigKind, at, "a section of an unknown kind", cure());
                 None
@@ -343,7 +360,8 @@ impl Reader<'_> {
             | Content::Ide(_)
             | Content::E1000(_)
             | Content::BlkVirt(_)
-            | Content::Ramdisk(_) => {}
+            | Content::Ramdisk(_)
+            | Content::NetVirt(_) => {}
         }
     }
 }

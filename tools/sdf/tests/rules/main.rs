@@ -7,6 +7,7 @@
 mod block;
 mod configuration;
 mod elf;
+mod net;
 mod program;
 
 use std::{collections::BTreeSet, path::PathBuf};
