@@ -226,9 +226,11 @@ impl<'s> Machine<'s> {
 
     /// Sees to what the guest's devices left for the outside.
     fn attend(&mut self, everything: bool) {
-        if everything {
-            self.doorbell.flush();
-        } else {
+        let answered = if everything { self.doorbell.flush() } else { self.doorbell.ring() };
+        if answered {
+            // What was answered already reaches the guest with this exit: else it
+            // would take an interrupt-window exit of its own.
+            self.vm.serve(&mut self.ram, &mut self.doorbell, self.cpu.now());
             self.doorbell.ring();
         }
         if let Some(line) = self.doorbell.take_debug_line() {

@@ -80,7 +80,10 @@ impl Doorbell {
     }
 
     /// Lets the console's peer see what was staged, and rings if it must know.
-    pub fn flush(&mut self) {
+    ///
+    /// # Returns
+    /// As [`Doorbell::ring`].
+    pub fn flush(&mut self) -> bool {
         if self.staged > 0
             && let Ok(tx) = &mut self.tx
         {
@@ -88,7 +91,7 @@ impl Doorbell {
             self.staged = 0;
             self.ring = true;
         }
-        self.ring();
+        self.ring()
     }
 
     /// Whether anything waits to be attended to.
@@ -103,16 +106,21 @@ impl Doorbell {
     }
 
     /// Rings if something was handed over or taken since.
-    pub fn ring(&mut self) {
+    ///
+    /// # Returns
+    /// Whether a virtio device's server was rung. It ranks above this domain, so that
+    /// it may have answered already.
+    pub fn ring(&mut self) -> bool {
         if core::mem::take(&mut self.ring) {
             self.channel.notify();
         }
-        if self.devices != 0 {
-            let devices = core::mem::take(&mut self.devices);
+        let devices = core::mem::take(&mut self.devices);
+        if devices != 0 {
             for device in Device::ALL.into_iter().filter(|d| devices & 1 << *d as u8 != 0) {
                 Channel::new(FIRST_DEVICE + device as usize).notify();
             }
         }
+        devices != 0
     }
 
     /// What is to be told of a device, if anything is.

@@ -62,8 +62,10 @@ fn main() -> ExitCode {
 /// Measures everything; `booted` is what a guest's VMM had counted by then.
 fn measure(began: u64, booted: Option<Counts>) -> Result<String, String> {
     let none: Option<&str> = None;
-    mount(none, "/proc", Some("proc"), MsFlags::empty(), none)
-        .map_err(|e| format!("/proc cannot be mounted: {e}"))?;
+    for (place, kind) in [("/proc", "proc"), ("/sys", "sysfs"), ("/dev", "devtmpfs")] {
+        mount(none, place, Some(kind), MsFlags::empty(), none)
+            .map_err(|e| format!("{place} cannot be mounted: {e}"))?;
+    }
     let mut text = format!("value first_process {began}\n");
     let command_line = fs::read_to_string("/proc/cmdline")
         .map_err(|e| format!("the command line is unknown: {e}"))?;
@@ -71,7 +73,9 @@ fn measure(began: u64, booted: Option<Counts>) -> Result<String, String> {
         counters::check()?;
         modules::load()?;
         text += &disk::measure()?;
-        text += &network::measure()?;
+        if network::is_there() {
+            text += &network::measure()?;
+        }
     } else if let Some(booted) = booted {
         text += &format!("value boot_interrupts {}\n", ticks::interrupts()?);
         counters::check()?;

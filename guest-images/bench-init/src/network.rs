@@ -31,6 +31,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Echo and its answer (RFC 792).
 const ECHO: u8 = 8;
 
+/// Whether there is one.
+pub fn is_there() -> bool {
+    fs::exists(format!("/sys/class/net/{INTERFACE}")).unwrap_or(false)
+}
+
 /// Measures.
 ///
 /// # Errors

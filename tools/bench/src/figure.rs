@@ -106,6 +106,14 @@ pub const CATALOGUE: &[Spec] = &[
     spec("exits_per_sleep", "exits a sleep of 10 ms", Unit::Exits, None),
     spec("boot_vs_native_ratio", "boot, against without seL4", Unit::Times, Some(1.10)),
     spec("native_boot_ticks", "boot without seL4", Unit::Ticks, None),
+    spec("blk_read_4k", "read of 4 KiB, past the page cache", Unit::Ticks, Some(40_000.0)),
+    spec("blk_write_4k", "write of 4 KiB, to the medium", Unit::Ticks, Some(90_000.0)),
+    spec("blk_read_64k", "read of 64 KiB", Unit::Ticks, Some(140_000.0)),
+    spec("blk_exits_per_request_qd1", "exits a read, one at a time", Unit::Exits, Some(2.0)),
+    spec("blk_exits_per_request_qd32", "exits a read, 32 at once", Unit::Exits, Some(0.3)),
+    spec("blk_ticks_per_request_qd32", "read of 4 KiB, 32 at once", Unit::Ticks, None),
+    spec("blk_notifications_per_request_qd32", "notifications, likewise", Unit::Times, None),
+    spec("blk_copies_per_byte", "copies a byte by the VMM", Unit::Times, Some(1.0)),
     spec("vmm_memory_bytes", "VMM's own memory", Unit::Bytes, Some(1_048_576.0)),
 ];
 

@@ -349,18 +349,14 @@ impl Vm {
         }
         let next = dispatch::handle(self, cpu, memory, outside, message);
         if self.devices.virtio.wanting() {
-            self.serve_virtio(memory, outside, cpu.now());
+            self.serve(memory, outside, cpu.now());
         }
         next
     }
 
-    /// Lets the virtio devices do what they can.
-    fn serve_virtio(
-        &mut self,
-        memory: &mut impl GuestMemory,
-        outside: &mut impl Outside,
-        now: Ticks,
-    ) {
+    /// Lets the virtio devices do what they can. Every exit and notification does; this
+    /// is for whoever knows that there is more since.
+    pub fn serve(&mut self, memory: &mut impl GuestMemory, outside: &mut impl Outside, now: Ticks) {
         let Devices { virtio, interrupts, .. } = &mut self.devices;
         let work = virtio.serve(memory, interrupts, outside, now);
         if work != Work::default() {
@@ -424,7 +420,7 @@ impl Vm {
         self.devices.uart.readable(now, outside);
         self.devices.uart.writable(outside);
         self.devices.advance(now);
-        self.serve_virtio(memory, outside, now);
+        self.serve(memory, outside, now);
         if let Some(mut boundary) = self.halted {
             return self.go_on_from(cpu, &mut boundary);
         }

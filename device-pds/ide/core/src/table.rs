@@ -85,7 +85,8 @@ impl Table {
     #[must_use]
     pub fn describe(&self, start: u64, bytes: u64) -> bool {
         let Some(end) = start.checked_add(bytes) else { return false };
-        if bytes == 0 || bytes > TRANSFER_MAX || !(start | bytes).is_multiple_of(2) || end > 1 << 32 {
+        if bytes == 0 || bytes > TRANSFER_MAX || !(start | bytes).is_multiple_of(2) || end > 1 << 32
+        {
             return false;
         }
         let mut at = start;

@@ -17,6 +17,9 @@ pub const APPENDED: &str = "quiet";
 /// (`guest-images/bench-init/src/ticks.rs`).
 pub const SLEEPS: u32 = 100;
 
+/// Requests to the disk at each queue depth (`guest-images/bench-init/src/disk.rs`).
+pub const REQUESTS: u32 = 512;
+
 /// A part of a run of Linux as a guest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {

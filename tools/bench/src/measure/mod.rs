@@ -65,11 +65,14 @@ enum Run {
     Linux,
     /// The same Linux on the machine itself.
     Native,
+    /// Linux as a guest whose disk and network cost nothing.
+    Devices,
 }
 
 impl Run {
     /// In this order they are made.
-    const ALL: [Run; 6] = [Run::Floor, Run::Exits, Run::Timer, Run::Wake, Run::Linux, Run::Native];
+    const ALL: [Run; 7] =
+        [Run::Floor, Run::Exits, Run::Timer, Run::Wake, Run::Linux, Run::Native, Run::Devices];
 
     /// Names its logs, and itself in errors.
     const fn name(self) -> &'static str {
@@ -80,6 +83,7 @@ impl Run {
             Run::Wake => "wake",
             Run::Linux => "linux",
             Run::Native => "native",
+            Run::Devices => "devices",
         }
     }
 
@@ -92,6 +96,7 @@ impl Run {
             Run::Wake => "a guest being woken",
             Run::Linux => "Linux as a guest",
             Run::Native => "Linux without seL4",
+            Run::Devices => "a guest's disk and network",
         }
     }
 
@@ -133,9 +138,22 @@ impl Run {
                 "boot_vs_native_ratio",
             ],
             Run::Native => &["boot_vs_native_ratio", "native_boot_ticks"],
+            Run::Devices => DEVICES,
         }
     }
 }
+
+/// What a guest's devices do.
+const DEVICES: &[&str] = &[
+    "blk_read_4k",
+    "blk_write_4k",
+    "blk_read_64k",
+    "blk_exits_per_request_qd1",
+    "blk_exits_per_request_qd32",
+    "blk_ticks_per_request_qd32",
+    "blk_notifications_per_request_qd32",
+    "blk_copies_per_byte",
+];
 
 /// Measures.
 ///
@@ -162,6 +180,7 @@ pub fn run(request: &Request<'_>) -> Result<Report> {
             Run::Wake => results.wake = Some(tiny::measure(&watch, machine)?),
             Run::Linux => results.linux = Some(linux::boot(&watch, machine)?),
             Run::Native => results.native = Some(linux::boot(&watch, machine)?),
+            Run::Devices => results.devices = Some(linux::boot(&watch, machine)?),
         }
         request.progress.end("done");
     }

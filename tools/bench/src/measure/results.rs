@@ -3,7 +3,7 @@
 use miette::Result;
 
 use super::{
-    linux::{Linux, Phase, SLEEPS},
+    linux::{Linux, Phase, REQUESTS, SLEEPS},
     memory::Memory,
     tiny::Tiny,
 };
@@ -18,6 +18,7 @@ pub struct Results {
     pub wake: Option<Tiny>,
     pub linux: Option<Linux>,
     pub native: Option<Linux>,
+    pub devices: Option<Linux>,
     pub memory: Option<Memory>,
 }
 
@@ -86,9 +87,27 @@ impl Results {
                 Measured(guest as f64 / native.max(1) as f64, None)
             }
             "native_boot_ticks" => count(of(&self.native, name)?.native_boot()?),
+            "blk_read_4k" | "blk_write_4k" | "blk_read_64k" | "net_rtt_64" => {
+                of(&self.devices, name)?.samples(name)?.into()
+            }
+            "blk_exits_per_request_qd1" => self.a_request(name, "blk_qd1_exits")?,
+            "blk_exits_per_request_qd32" => self.a_request(name, "blk_qd32_exits")?,
+            "blk_ticks_per_request_qd32" => self.a_request(name, "blk_qd32_ticks")?,
+            "blk_notifications_per_request_qd32" => self.a_request(name, "blk_qd32_rings")?,
+            "blk_copies_per_byte" => {
+                let devices = of(&self.devices, name)?;
+                let carried = devices.value("blk_carried")?;
+                Measured(devices.value("blk_copied")? as f64 / carried.max(1) as f64, None)
+            }
             "vmm_memory_bytes" => count(of(&self.memory, name)?.total()),
             _ => of(&self.exits, name)?.samples(bare(name))?.into(),
         })
+    }
+
+    /// A number of the requests at a queue depth, for each.
+    fn a_request(&self, figure: &'static str, name: &'static str) -> Result<Measured, BenchError> {
+        let count = of(&self.devices, figure)?.value(name)?;
+        Ok(Measured(count as f64 / f64::from(REQUESTS), None))
     }
 
     /// What an exit costs the kernel at least: one that returns nothing.

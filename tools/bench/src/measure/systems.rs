@@ -72,7 +72,8 @@ impl Guests {
             progress: request.progress,
         };
         let tiny = bulkhead_guest::bench_guests(&guests).into_diagnostic()?;
-        let linux = if runs.contains(&Run::Linux) || runs.contains(&Run::Native) {
+        let linux = if [Run::Linux, Run::Native, Run::Devices].iter().any(|run| runs.contains(run))
+        {
             Some(bulkhead_guest::bench_linux(&guests).into_diagnostic()?)
         } else {
             None
@@ -105,6 +106,10 @@ fn build(
             // The rest of the line is the default system's.
             overrides.all.append = Some(linux::APPENDED.into());
             "system.xml"
+        }
+        Run::Devices => {
+            overrides.all.initrd = guests.linux.as_ref().map(|linux| linux.initramfs.clone());
+            "tools/bench/systems/devices.system"
         }
         Run::Native => {
             let folder = workspace.out.join("guest/native");
