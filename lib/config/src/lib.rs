@@ -105,6 +105,14 @@ pub struct Status {
     pub clients: Vec<String<NAME_MAX>, CLIENTS_MAX>,
 }
 
+/// The entropy domain: its clients' names, in the order of their channels.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Entropy {
+    /// One name a client.
+    pub clients: Vec<String<NAME_MAX>, CLIENTS_MAX>,
+}
+
 /// Why a region does not hold a configuration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ConfigError {

@@ -1,6 +1,6 @@
 //! Whether a configuration and a description speak of the same things.
 
-use bulkhead_config::{SerialVirt, Status};
+use bulkhead_config::{Entropy, SerialVirt, Status};
 use system_spec::PdIndex;
 
 use super::{Configuration, Content, Section, regions};
@@ -98,7 +98,8 @@ impl Consistency<'_> {
                 }
             },
             Content::SerialVirt(SerialVirt { clients, .. })
-            | Content::Status(Status { clients, .. }) => {
+            | Content::Status(Status { clients, .. })
+            | Content::Entropy(Entropy { clients, .. }) => {
                 let have: Vec<&str> = clients.iter().map(|c| c.as_str()).collect();
                 self.serves(pd, d, section, "clients", &have);
             }

@@ -18,7 +18,7 @@ use std::{
 };
 
 use bulkhead_config::{
-    BlkVirt, E1000, Ide, IoRegion, NetVirt, Pci, Ramdisk, SerialVirt, Status, Vmm,
+    BlkVirt, E1000, Entropy, Ide, IoRegion, NetVirt, Pci, Ramdisk, SerialVirt, Status, Vmm,
 };
 use serde::Deserialize;
 use toml::{
@@ -34,7 +34,8 @@ use crate::{
     source::{At, Source, Span},
 };
 
-const KINDS: &str = "vmm, serial-virt, status, pci, ide, e1000, blk-virt, ramdisk, net-virt";
+const KINDS: &str =
+    "vmm, serial-virt, status, entropy, pci, ide, e1000, blk-virt, ramdisk, net-virt";
 
 /// What one section says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,6 +46,8 @@ pub enum Content {
     SerialVirt(SerialVirt),
     /// A status domain.
     Status(Status),
+    /// An entropy domain.
+    Entropy(Entropy),
     /// The PCI domain.
     Pci(Pci),
     /// A driver of an IDE channel.
@@ -67,9 +70,11 @@ impl Content {
             [own].into_iter().chain(data.iter_mut().map(|region| ("data", region))).collect()
         };
         match self {
-            Content::Vmm(_) | Content::SerialVirt(_) | Content::Status(_) | Content::Pci(_) => {
-                Vec::new()
-            }
+            Content::Vmm(_)
+            | Content::SerialVirt(_)
+            | Content::Status(_)
+            | Content::Entropy(_)
+            | Content::Pci(_) => Vec::new(),
             Content::Ide(c) => with_data(("table", &mut c.table), &mut c.data),
             Content::E1000(c) => with_data(("rings", &mut c.rings), &mut c.data),
             Content::BlkVirt(c) => {
@@ -94,6 +99,7 @@ impl Content {
             Content::Vmm(_)
             | Content::SerialVirt(_)
             | Content::Status(_)
+            | Content::Entropy(_)
             | Content::Pci(_)
             | Content::BlkVirt(_)
             | Content::Ramdisk(_)
@@ -143,6 +149,7 @@ impl Section {
             Content::Vmm(c) => bulkhead_config::write(&**c),
             Content::SerialVirt(c) => bulkhead_config::write(c),
             Content::Status(c) => bulkhead_config::write(c),
+            Content::Entropy(c) => bulkhead_config::write(c),
             Content::Pci(c) => bulkhead_config::write(c),
             Content::Ide(c) => bulkhead_config::write(c),
             Content::E1000(c) => bulkhead_config::write(c),
@@ -274,6 +281,7 @@ impl Reader<'_> {
             Some("vmm") => self.typed(&name, span, table).map(|c| Content::Vmm(Box::new(c))),
             Some("serial-virt") => self.typed(&name, span, table).map(Content::SerialVirt),
             Some("status") => self.typed(&name, span, table).map(Content::Status),
+            Some("entropy") => self.typed(&name, span, table).map(Content::Entropy),
             Some("pci") => self.typed(&name, span, table).map(Content::Pci),
             Some("ide") => self.typed(&name, span, table).map(Content::Ide),
             Some("e1000") => self.typed(&name, span, table).map(Content::E1000),
@@ -350,7 +358,8 @@ impl Reader<'_> {
                 }
             }
             Content::SerialVirt(SerialVirt { clients, .. })
-            | Content::Status(Status { clients, .. }) => {
+            | Content::Status(Status { clients, .. })
+            | Content::Entropy(Entropy { clients, .. }) => {
                 if !clients.iter().all(|c| graphic(c)) {
                     bad("clients", "a name that cannot be reported");
                 }

@@ -1,0 +1,116 @@
+//! The entropy domain: random bytes for each client, from the processor's generator.
+//!
+//! What it does is in `entropy-core`; this wires it to the kernel.
+//!
+//! | channel | other end  |
+//! | ------- | ---------- |
+//! | 1 + i   | client i, in the order of the configuration |
+//!
+//! | symbol          | rights | region                                |
+//! | --------------- | ------ | ------------------------------------- |
+//! | `client{i}_queue` | rw   | serial queue towards client i: its words |
+//! | `client{i}_data`  | rw   | and its bytes                         |
+//! | `config`          | r    | the clients' names                    |
+//!
+//! Each has `_vaddr` and `_size`. It needs no interrupt and no device: on a processor
+//! without RDSEED and RDRAND it stops, and says so.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use bulkhead_config::{CLIENTS_MAX, Entropy};
+use entropy_core::{
+    generator::{Failure, Generator},
+    hardware::Hardware,
+    server::{Outcome, Server},
+};
+use sddf::serial::{Producer, Shared};
+use sel4_microkit::{
+    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
+    memory_region, memory_region_opt, protection_domain, started,
+};
+use shmem::{ReadWrite, Region};
+
+/// The channel of a client.
+const fn channel(client: usize) -> Channel {
+    Channel::new(1 + client)
+}
+
+struct Domain {
+    server: Server<Hardware>,
+    notifications: Notifications,
+    /// The failure that was told last, so that it is told once.
+    told: Option<Failure>,
+}
+
+macro_rules! client {
+    ($queue:ident $queue_size:ident $data:ident $data_size:ident) => {
+        memory_region_opt!(ReadWrite, $queue, $queue_size)
+            .zip(memory_region_opt!(ReadWrite, $data, $data_size))
+    };
+}
+
+/// Words and bytes of each client's queue.
+fn client_regions() -> [Option<(Region<ReadWrite>, Region<ReadWrite>)>; CLIENTS_MAX] {
+    [
+        client!(client0_queue_vaddr client0_queue_size client0_data_vaddr client0_data_size),
+        client!(client1_queue_vaddr client1_queue_size client1_data_vaddr client1_data_size),
+        client!(client2_queue_vaddr client2_queue_size client2_data_vaddr client2_data_size),
+        client!(client3_queue_vaddr client3_queue_size client3_data_vaddr client3_data_size),
+        client!(client4_queue_vaddr client4_queue_size client4_data_vaddr client4_data_size),
+        client!(client5_queue_vaddr client5_queue_size client5_data_vaddr client5_data_size),
+        client!(client6_queue_vaddr client6_queue_size client6_data_vaddr client6_data_size),
+        client!(client7_queue_vaddr client7_queue_size client7_data_vaddr client7_data_size),
+    ]
+}
+
+#[protection_domain]
+fn init() -> Domain {
+    let hardware = started(Hardware::detect());
+    debug_println!("entropy: from {hardware}");
+    let mut server = Server::new(started(Generator::new(hardware)));
+    let config: Entropy =
+        started(bulkhead_config::load(&memory_region!(Read, config_vaddr, config_size)));
+    for (number, (name, regions)) in config.clients.iter().zip(client_regions()).enumerate() {
+        let Some((queue, data)) = regions else {
+            panic!(
+                "the configuration names client {number}, {name}, but not both its regions are mapped"
+            );
+        };
+        started(server.add(Producer::attach(started(Shared::new(&queue, data)))));
+    }
+    let mut domain = Domain { server, notifications: Notifications::default(), told: None };
+    domain.serve();
+    domain
+}
+
+impl Domain {
+    fn serve(&mut self) {
+        let Outcome { notify, breach, failure } = self.server.serve();
+        for client in (0..CLIENTS_MAX).filter(|client| notify & 1 << client != 0) {
+            self.notifications.notify(channel(client));
+        }
+        if let Some((client, breach)) = breach {
+            debug_println!("entropy: client {client} is closed: {breach}");
+        }
+        if failure != self.told {
+            if let Some(failure) = failure {
+                debug_println!("entropy: {failure}");
+            }
+            self.told = failure;
+        }
+    }
+}
+
+impl Handler for Domain {
+    type Error = Infallible;
+
+    fn notified(&mut self, _: ChannelSet) -> Result<(), Infallible> {
+        self.serve();
+        Ok(())
+    }
+
+    fn take_deferred_action(&mut self) -> Option<DeferredAction> {
+        self.notifications.take()
+    }
+}
