@@ -42,6 +42,8 @@ pub enum AllocError {
         /// Beginning and end of the largest range of RAM that is free.
         free: (Word, Word),
     },
+    /// A part of a virtual machine, on a processor that has none.
+    NoVtx,
     /// The kernel refused.
     Kernel(sel4::Error),
 }
@@ -67,6 +69,10 @@ impl fmt::Display for AllocError {
                 f,
                 "physical range {paddr:#x} of {size:#x} bytes is not free for use; the largest \
                  free range of RAM is {start:#x}..{end:#x}"
+            ),
+            AllocError::NoVtx => f.write_str(
+                "this processor has no VT-x, or the firmware has switched it off: there can be \
+                 no guest",
             ),
             AllocError::Kernel(e) => write!(f, "kernel: {e}"),
         }
@@ -186,7 +192,7 @@ impl Objects {
             }
         };
         let start = pool.fit(bits, n).unwrap_or(pool.used);
-        pool.untyped.retype(kind, init_caps::CNODE, slot, n)?;
+        pool.untyped.retype(kind, init_caps::CNODE, slot, n).map_err(|e| refused(kind, e))?;
         pool.used = start + (n << bits);
         Ok(n)
     }
@@ -268,6 +274,22 @@ impl Objects {
                 let _ = self.pools.push(piece);
             }
         }
+    }
+}
+
+/// What the kernel means by refusing to make an object.
+fn refused(kind: ObjectType, e: sel4::Error) -> AllocError {
+    match kind {
+        ObjectType::Vcpu
+        | ObjectType::EptPml4
+        | ObjectType::EptPdpt
+        | ObjectType::EptPageDirectory
+        | ObjectType::EptPageTable
+            if e == sel4::Error::IllegalOperation =>
+        {
+            AllocError::NoVtx
+        }
+        _ => AllocError::Kernel(e),
     }
 }
 

@@ -10,7 +10,7 @@ use bulkhead_build::{
     Built, GuestOverrides, Overrides, Platform, Profile, Request, Workspace, build_system,
 };
 use bulkhead_disk::Layout;
-use bulkhead_machine::{Config, GuestEvent, Network, Outcome, Status};
+use bulkhead_machine::{Config, GuestEvent, Network, Outcome, Runner, Status};
 use bulkhead_progress::Silent;
 use tempfile::{NamedTempFile, TempPath};
 
@@ -23,6 +23,7 @@ pub struct System {
     overrides: Overrides,
     disk: Option<PathBuf>,
     files: Option<PathBuf>,
+    runner: Runner,
 }
 
 impl Default for System {
@@ -40,6 +41,7 @@ impl System {
             overrides: Overrides::default(),
             disk: None,
             files: None,
+            runner: Runner::default(),
         }
     }
 
@@ -47,6 +49,13 @@ impl System {
     #[must_use]
     pub fn with_disk(mut self, disk: &Path) -> Self {
         self.disk = Some(disk.into());
+        self
+    }
+
+    /// On the machine that this one provides.
+    #[must_use]
+    pub fn in_machine(mut self, runner: Runner) -> Self {
+        self.runner = runner;
         self
     }
 
@@ -88,10 +97,12 @@ impl System {
     /// Builds and boots it. `name` names its folder of logs.
     pub fn start(mut self, name: &str) -> Session {
         let (disk, files) = (self.disk.take(), self.files.take());
+        let runner = self.runner;
         let built = self.build().unwrap_or_else(|report| panic!("{name}: {report}"));
         let mut config = Config::new(built.image, "");
         config.memory = built.memory;
         config.monitor = built.monitor;
+        config.runner = runner;
         config.processors = built.processors;
         let fresh = built.hardware.disk.filter(|_| disk.is_none()).map(|names| fresh_disk(&names));
         config.disk = disk.or_else(|| fresh.as_ref().map(|fresh| fresh.to_path_buf()));

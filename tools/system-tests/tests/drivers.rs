@@ -3,7 +3,7 @@
 
 use std::{fs, time::Duration};
 
-use bulkhead_machine::DISK_UNIT;
+use bulkhead_machine::{Accelerator, DISK_UNIT, Runner};
 use system_tests::System;
 use tempfile::NamedTempFile;
 
@@ -17,15 +17,15 @@ fn word(offset: usize) -> u64 {
     (offset as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5a5a
 }
 
-#[test]
-fn a_disk_is_written_and_read_by_dma_and_nothing_else_is_touched() {
+fn a_disk_is_written_and_read_by_dma_and_nothing_else_is_touched(name: &str, runner: Runner) {
     let disk = NamedTempFile::new().expect("there is room for a file").into_temp_path();
     let mut before = vec![0xa5; 16 * DISK_UNIT as usize];
     before[..5].copy_from_slice(b"hello");
     fs::write(&disk, &before).expect("the disk can be written");
     let mut session = System::new("tools/system-tests/systems/disk.system")
         .with_disk(&disk)
-        .start("drivers-disk");
+        .in_machine(runner)
+        .start(name);
     let lines = [
         "disk has 1024 blocks",
         r"disk says hello in \d+ ticks",
@@ -43,4 +43,17 @@ fn a_disk_is_written_and_read_by_dma_and_nothing_else_is_touched() {
     assert!(written.iter().copied().eq(expected), "another pattern is on the disk");
     assert!(after[..FIRST] == before[..FIRST], "blocks before it have changed");
     assert!(after[FIRST + BYTES..] == before[FIRST + BYTES..], "blocks behind it have changed");
+}
+
+#[test]
+fn the_ide_driver_drives_bochs_s_disk() {
+    let bochs = Runner::default();
+    a_disk_is_written_and_read_by_dma_and_nothing_else_is_touched("drivers-disk-bochs", bochs);
+}
+
+/// QEMU has no VT-x here: the kernel starts without.
+#[test]
+fn the_ide_driver_drives_qemu_s_disk() {
+    let qemu = Runner::Qemu(Accelerator::Tcg);
+    a_disk_is_written_and_read_by_dma_and_nothing_else_is_touched("drivers-disk-qemu", qemu);
 }

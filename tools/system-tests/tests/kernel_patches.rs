@@ -45,10 +45,11 @@ fn main() -> ExitCode {
 /// boots it in another way.
 type HostCase = fn(&KernelUnderTest) -> Verdict;
 
-const HOST_CASES: [(&str, HostCase); 3] = [
+const HOST_CASES: [(&str, HostCase); 4] = [
     ("invalidations_are_valid", invalidations_are_valid),
     ("empty_ept_is_a_page", empty_ept_is_a_page),
     ("boot_module_below_the_kernel", boot_module_below_the_kernel),
+    ("start_without_vtx", start_without_vtx),
 ];
 
 /// What the kernel gives to INVEPT is an EPT pointer.
@@ -65,6 +66,19 @@ fn boot_module_below_the_kernel(kernel: &KernelUnderTest) -> Verdict {
         Some((_, Verdict::Passed | Verdict::Failed(_))) => Verdict::Passed,
         Some((_, Verdict::Fatal(why))) => Verdict::Fatal(why),
         None => Verdict::Failed("nothing ran".into()),
+    }
+}
+
+/// On a processor without VT-x the kernel starts, refuses a virtual machine, and
+/// goes on.
+fn start_without_vtx(kernel: &KernelUnderTest) -> Verdict {
+    let ran = kernel.run_without_vtx(&format!("{}-plain", kernel.name()), &["cr2", "last_page"]);
+    match &ran[..] {
+        [(_, Verdict::Failed(why)), (_, Verdict::Passed)] if why.contains("illegal operation") => {
+            Verdict::Passed
+        }
+        [.., (_, Verdict::Fatal(why))] => Verdict::Fatal(why.clone()),
+        other => Verdict::Failed(format!("{other:?}")),
     }
 }
 

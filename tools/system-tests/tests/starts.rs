@@ -6,10 +6,10 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use bulkhead_build::{KERNEL_COMMAND_LINE, Overrides, Profile, Request, Workspace, build_system};
-use bulkhead_machine::{Config, Status};
+use bulkhead_machine::{Accelerator, Config, Runner, Status};
 use bulkhead_progress::Silent;
 use bulkhead_sdf::{Board, SearchPath, Source, compile, parse};
-use system_spec::{Builder, PdIndex, Region, RegionIndex, Spec};
+use system_spec::{Builder, PdIndex, Region, RegionIndex, Spec, VirtualMachine};
 use system_tests::Session;
 use tempfile::TempDir;
 
@@ -72,6 +72,11 @@ impl Parts {
 
     /// Boots it with this compiled description.
     fn boot(&self, name: &str, spec: &[u8]) -> (Session, TempDir) {
+        self.boot_in(Runner::default(), name, spec)
+    }
+
+    /// The same, in the machine that this one provides.
+    fn boot_in(&self, runner: Runner, name: &str, spec: &[u8]) -> (Session, TempDir) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (elf, image) = (folder.path().join("system.elf"), folder.path().join("system.iso"));
         let mut source = &self.payload[..];
@@ -82,7 +87,7 @@ impl Parts {
             .expect("the initial task takes it");
         bulkhead_image::iso(&self.kernel, &elf, KERNEL_COMMAND_LINE, &image)
             .expect("the image can be made");
-        (Session::start(name, Config::new(image, "")), folder)
+        (Session::start(name, Config { runner, ..Config::new(image, "") }), folder)
     }
 }
 
@@ -203,6 +208,21 @@ fn an_impossible_system_fails_with_its_reason_and_nobody_runs() {
     for (name, change, expected) in CASES {
         expect_failure(&format!("start-{name}"), &parts, &parts.with(change), expected);
     }
+}
+
+/// QEMU has none without KVM.
+#[test]
+fn a_guest_is_refused_where_the_processor_has_no_vtx() {
+    let parts = Parts::new();
+    let spec = parts.with(|b| {
+        b.machines.push(VirtualMachine { pd: WITNESS, name: "guest", vcpu_id: 0 });
+    });
+    let qemu = Runner::Qemu(Accelerator::Tcg);
+    let (mut session, _folder) = parts.boot_in(qemu, "start-no-vtx", &spec);
+    let over = |status: &Status| matches!(status, Status::Failed(_) | Status::Ready);
+    let status = session.expect_status("of the start", over, LIMIT);
+    let Status::Failed(why) = status else { panic!("it started") };
+    assert!(why.starts_with("witness: this processor has no VT-x, or"), "{why}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ use sel4_microkit::{
 use console::{Console, say};
 
 /// What a domain does once it has started.
+#[expect(clippy::large_enum_variant, reason = "there is one of it, and there is no heap")]
 enum Part {
     Console(Console),
     Clock(time::Clock),
