@@ -6,7 +6,7 @@
 //! | channel | other end                                                        |
 //! | ------- | ---------------------------------------------------------------- |
 //! | 0       | the HPET's interrupt: `pin="2" trigger="edge" polarity="high"`    |
-//! | 1 + i   | client i: tells of a new deadline; is told that its time has come |
+//! | 1 + i   | client i: tells of a new deadline; is told that its time has come; may call (`pp="true"` at its end) as sDDF's clients do |
 //!
 //! Pin 2 is LegacyReplacement's; `timer_core::hpet` says why no other will do
 //! on Bochs, QEMU and silicon alike.
@@ -26,13 +26,14 @@
 
 use deadline::{ClientWord, ClockWriter, Tsc};
 use sel4_microkit::{
-    Channel, ChannelSet, DeferredAction, Handler, Notifications, debug_println, memory_region,
-    memory_region_opt, protection_domain, started, timestamp_counter,
+    Channel, ChannelSet, DeferredAction, Handler, MessageInfo, Notifications, debug_println,
+    get_mr, memory_region, memory_region_opt, protection_domain, set_mr, started,
+    timestamp_counter,
 };
 use shmem::{ReadWrite, Region, Word32};
 use timer_core::calibrate::calibrate;
 use timer_core::hpet::{BLOCK_SIZE, Hpet, HpetError, Register, Registers};
-use timer_core::{CLIENTS_MAX, ClientSet, Timer};
+use timer_core::{CLIENTS_MAX, Call, ClientSet, Timer};
 
 const INTERRUPT: Channel = Channel::new(0);
 
@@ -130,6 +131,28 @@ impl Handler for Domain {
             self.timer.look_at(client);
         }
         self.serve()
+    }
+
+    fn protected(&mut self, from: Channel, message: MessageInfo) -> Result<MessageInfo, HpetError> {
+        let now = now();
+        match Call::parse(message.label, message.length, get_mr(0)) {
+            Some(Call::Time) => {
+                set_mr(0, self.timer.nanoseconds(now));
+                Ok(MessageInfo::new(0, 1))
+            }
+            Some(Call::Timeout { nanoseconds }) => {
+                // Who may not be notified is not.
+                let mut clients = (0..CLIENTS_MAX).filter(|&client| channel(client) == from);
+                if let Some(client) = clients.next()
+                    && from.may_notify()
+                {
+                    self.timer.call_for(client, nanoseconds, now);
+                    self.serve()?;
+                }
+                Ok(MessageInfo::default())
+            }
+            None => Ok(MessageInfo::default()),
+        }
     }
 
     fn take_deferred_action(&mut self) -> Option<DeferredAction> {

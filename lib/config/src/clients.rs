@@ -16,6 +16,11 @@ impl ClientSet {
         }
     }
 
+    /// Whether nobody is in it.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether it is a member.
     pub fn contains(self, client: usize) -> bool {
         client < CLIENTS_MAX && self.0 & (1 << client) != 0

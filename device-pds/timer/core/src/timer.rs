@@ -1,11 +1,10 @@
 //! Whose deadline comes next, and who is to be woken now.
 
 use deadline::{ClientWord, Frequency, Tsc};
-use heapless::Vec;
 
-use crate::CLIENTS_MAX;
 use crate::hpet::{Hpet, HpetError, Registers};
 use crate::scale::Scale;
+use crate::{CLIENTS_MAX, ClientSet};
 
 /// Least time between two wake-ups of one client, in nanoseconds. A client
 /// that asks for the next tick again and again thus costs at most 20,000
@@ -21,36 +20,12 @@ const NANOSECONDS: u64 = 1_000_000_000;
 /// than noticed after it: more than calibration may be wrong by.
 const EARLY_PART: u64 = 4096;
 
-/// A set of clients, by number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ClientSet(u8);
-
-const _: () = assert!(CLIENTS_MAX <= u8::BITS as usize);
-
-impl ClientSet {
-    fn insert(&mut self, client: usize) {
-        self.0 |= 1 << client;
-    }
-
-    /// Whether nobody is in it.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Whether this client is in it.
-    pub fn contains(self, client: usize) -> bool {
-        client < CLIENTS_MAX && self.0 & (1 << client) != 0
-    }
-
-    /// Its members, ascending.
-    pub fn iter(self) -> impl Iterator<Item = usize> {
-        (0..CLIENTS_MAX).filter(move |&client| self.contains(client))
-    }
-}
-
 #[derive(Debug)]
 struct Client {
-    word: ClientWord,
+    /// Where it says when to wake it; none if it does not use that protocol.
+    word: Option<ClientWord>,
+    /// When to wake it because it called.
+    called: Option<Tsc>,
     /// When its word is to be looked at again.
     pending: Option<Tsc>,
     /// Not before this time, whatever it asks.
@@ -58,6 +33,12 @@ struct Client {
 }
 
 impl Client {
+    /// When it wants to be woken, as it says now.
+    fn wish(&self) -> Option<Tsc> {
+        let word = self.word.as_ref().and_then(ClientWord::read);
+        word.into_iter().chain(self.called).min()
+    }
+
     fn due(&self) -> Option<Tsc> {
         self.pending.map(|at| at.max(self.not_before))
     }
@@ -72,8 +53,8 @@ pub struct Timer<R> {
     gap: u64,
     /// A second in ticks of the time-stamp counter.
     second: u64,
-    /// By client number; none where the description connects nobody.
-    clients: Vec<Option<Client>, CLIENTS_MAX>,
+    /// By client number; who is not there wants nothing.
+    clients: [Client; CLIENTS_MAX],
     /// The deadline for which the comparator is armed.
     armed: Option<Tsc>,
 }
@@ -89,20 +70,40 @@ impl<R: Registers> Timer<R> {
         let scale = Scale::new(frequency, hpet.period_fs());
         let hz = frequency.hz();
         let gap = u64::try_from(u128::from(hz) * u128::from(MIN_GAP_NS) / u128::from(NANOSECONDS));
-        let clients = words
-            .into_iter()
-            .take(CLIENTS_MAX)
-            .map(|word| word.map(|word| Client { pending: word.read(), word, not_before: Tsc(0) }))
-            .collect();
+        let mut words = words.into_iter();
+        let clients = core::array::from_fn(|_| {
+            let word = words.next().flatten();
+            let pending = word.as_ref().and_then(ClientWord::read);
+            Client { word, called: None, pending, not_before: Tsc(0) }
+        });
         Timer { hpet, scale, gap: gap.unwrap_or(u64::MAX), second: hz, clients, armed: None }
     }
 
     /// Takes up what a client that notified asks for. [`Timer::serve`] must
     /// follow. A number without a client behind it does nothing.
     pub fn look_at(&mut self, client: usize) {
-        if let Some(Some(client)) = self.clients.get_mut(client) {
-            client.pending = client.word.read();
+        if let Some(client) = self.clients.get_mut(client) {
+            client.pending = client.wish();
         }
+    }
+
+    /// Wakes a client so many nanoseconds from now, because it called; that
+    /// replaces what it called for before. [`Timer::serve`] must follow. A number
+    /// without a client behind it does nothing.
+    pub fn call_for(&mut self, client: usize, nanoseconds: u64, now: Tsc) {
+        let ticks = u128::from(nanoseconds) * u128::from(self.second) / u128::from(NANOSECONDS);
+        let ticks = u64::try_from(ticks).unwrap_or(u64::MAX);
+        if let Some(client) = self.clients.get_mut(client) {
+            // Rounded up: nobody is woken early.
+            client.called = Some(Tsc(now.0.saturating_add(ticks).saturating_add(1)));
+            client.pending = client.wish();
+        }
+    }
+
+    /// A time in nanoseconds since the time-stamp counter was zero.
+    pub fn nanoseconds(&self, at: Tsc) -> u64 {
+        let ns = u128::from(at.0) * u128::from(NANOSECONDS) / u128::from(self.second.max(1));
+        u64::try_from(ns).unwrap_or(u64::MAX)
     }
 
     /// The comparator interrupted, or may have: it is armed no more.
@@ -123,13 +124,15 @@ impl<R: Registers> Timer<R> {
         let mut woken = ClientSet::default();
         let mut earliest: Option<Tsc> = None;
         for (number, client) in self.clients.iter_mut().enumerate() {
-            let Some(client) = client else { continue };
             if client.due().is_some_and(|at| at <= now) {
                 // It may have moved its deadline since.
-                client.pending = client.word.read();
+                client.pending = client.wish();
                 if client.pending.is_some_and(|at| at <= now) {
                     woken.insert(number);
-                    client.pending = None;
+                    // One that its word asks for is forgotten until it notifies;
+                    // one that it called for later is not.
+                    client.called = client.called.filter(|&at| at > now);
+                    client.pending = client.called;
                     client.not_before = Tsc(now.0.saturating_add(self.gap));
                 }
             }

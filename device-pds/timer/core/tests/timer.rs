@@ -415,3 +415,61 @@ fn a_timer_that_starts_again_finds_the_deadlines_in_memory() {
     timer.interrupted();
     assert!(timer.serve(machine.read_tsc()).unwrap().contains(0));
 }
+
+/// The timer alone, its clock at a known time.
+fn alone(word: Option<ClientWord>) -> (Shared, Timer<Shared>) {
+    let machine = Shared::new(Machine::new(10_000_000, 100_000_000));
+    let hpet = Hpet::start(machine.clone()).unwrap();
+    (machine, Timer::new(hpet, frequency(100_000_000), [word]))
+}
+
+#[test]
+fn a_client_that_calls_is_woken_once_and_not_early() {
+    let (_, mut timer) = alone(None);
+    let now = Tsc(1_000_000_000);
+    timer.call_for(0, 1_000_000, now);
+    assert!(timer.serve(now).unwrap().is_empty());
+    assert!(timer.serve(Tsc(now.0 + 100_000)).unwrap().is_empty());
+    let later = Tsc(now.0 + 100_001);
+    assert!(timer.serve(later).unwrap().contains(0));
+    timer.look_at(0);
+    assert!(timer.serve(Tsc(later.0 + 1_000_000)).unwrap().is_empty(), "once");
+}
+
+#[test]
+fn a_call_replaces_the_one_before_and_no_word() {
+    let region = Region::host(4096);
+    let (_, mut timer) = alone(Some(ClientWord::new(&region.read_only()).unwrap()));
+    let now = Tsc(1_000_000_000);
+    timer.call_for(0, 1_000_000, now);
+    timer.call_for(0, 3_000_000, now);
+    assert!(timer.serve(Tsc(now.0 + 200_000)).unwrap().is_empty());
+    region.write_u64(0, now.0 + 250_000).unwrap();
+    timer.look_at(0);
+    assert!(timer.serve(Tsc(now.0 + 250_000)).unwrap().contains(0), "the word's");
+    assert!(timer.serve(Tsc(now.0 + 300_001)).unwrap().contains(0), "the call's");
+}
+
+#[test]
+fn a_call_far_ahead_or_of_nobody_harms_nothing() {
+    let (_, mut timer) = alone(None);
+    timer.call_for(0, u64::MAX, Tsc(u64::MAX));
+    timer.call_for(CLIENTS_MAX, 0, Tsc(0));
+    assert!(timer.serve(Tsc(u64::MAX - 1)).unwrap().is_empty());
+}
+
+#[test]
+fn time_is_told_in_nanoseconds() {
+    let (_, timer) = alone(None);
+    assert_eq!(timer.nanoseconds(Tsc(100_000_001)), 1_000_000_010);
+    assert_eq!(timer.nanoseconds(Tsc(u64::MAX)), u64::MAX);
+}
+
+#[test]
+fn calls_are_those_of_sddf_and_no_others() {
+    use timer_core::Call;
+    assert_eq!(Call::parse(0, 0, 7), Some(Call::Time));
+    assert_eq!(Call::parse(1, 1, 7), Some(Call::Timeout { nanoseconds: 7 }));
+    assert_eq!(Call::parse(1, 0, 7), None, "a word that was not sent");
+    assert_eq!(Call::parse(2, 1, 7), None);
+}
