@@ -5,13 +5,14 @@
 use bulkhead_config::{Disk, Interface, Limit, Vmm as Config};
 use sddf::block::{Client, InfoSource};
 use sddf::net::Lender;
-use sddf::serial::{Consumer, Shared};
+use sddf::serial::{Consumer, Producer, Shared};
 use sel4_microkit::{memory_region_opt, started};
 use shmem::{Read, ReadWrite, Region};
 use static_cell::{ConstStaticCell, StaticCell};
 use vmm_core::devices::virtio::{
     Models,
     block::{Block, Options, SERIAL_MAX, Store},
+    console::Console,
     entropy::Entropy,
     net::{self, Direction, Net},
     rate::{Limiter, Rate},
@@ -20,7 +21,12 @@ use vmm_core::time::TscFrequency;
 
 /// All devices that there are. To be called once.
 pub fn models(config: &Config, tsc: TscFrequency) -> Models {
-    Models { block: blocks(config, tsc), net: nets(config, tsc), entropy: entropy() }
+    Models {
+        block: blocks(config, tsc),
+        net: nets(config, tsc),
+        entropy: entropy(),
+        console: console(),
+    }
 }
 
 fn entropy() -> Option<Entropy> {
@@ -29,6 +35,17 @@ fn entropy() -> Option<Entropy> {
     let data: Region<Read> = memory_region_opt!(Read, entropy_data_vaddr, entropy_data_size)?;
     let source = started(Shared::new(&queue, data));
     Some(Entropy::new(Consumer::attach(source)))
+}
+
+fn console() -> Option<&'static mut Console> {
+    static CONSOLE: StaticCell<Console> = StaticCell::new();
+    let tx_queue = memory_region_opt!(ReadWrite, hvc_tx_queue_vaddr, hvc_tx_queue_size)?;
+    let tx_data = memory_region_opt!(ReadWrite, hvc_tx_data_vaddr, hvc_tx_data_size)?;
+    let rx_queue = memory_region_opt!(ReadWrite, hvc_rx_queue_vaddr, hvc_rx_queue_size)?;
+    let rx_data = memory_region_opt!(Read, hvc_rx_data_vaddr, hvc_rx_data_size)?;
+    let output = started(Producer::attach(started(Shared::new(&tx_queue, tx_data))));
+    let input = started(Consumer::attach(started(Shared::new(&rx_queue, rx_data))));
+    Some(CONSOLE.init(Console::new(output, input)))
 }
 
 /// The regions of a disk's connection.

@@ -12,6 +12,7 @@
 
 mod bits;
 pub mod block;
+pub mod console;
 pub mod entropy;
 pub mod function;
 pub mod memory;
@@ -20,6 +21,7 @@ pub mod net;
 pub mod rate;
 pub mod registers;
 pub mod slot;
+mod stream;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
@@ -36,6 +38,7 @@ use crate::vm::NEVER;
 use crate::watched::Watched;
 
 use block::Block;
+use console::Console;
 use entropy::Entropy;
 use function::{Effect, Function, MEMORY_SIZE};
 use model::Model;
@@ -139,6 +142,8 @@ pub struct Models {
     pub net: [Option<&'static mut Net>; 2],
     /// Source of entropy.
     pub entropy: Option<Entropy>,
+    /// Console beside COM1.
+    pub console: Option<&'static mut Console>,
 }
 
 /// What serving the devices took.
@@ -160,6 +165,7 @@ pub struct Virtio {
     block: [Option<Slot<&'static mut Block>>; 2],
     net: [Option<Slot<&'static mut Net>>; 2],
     entropy: Option<Slot<Entropy>>,
+    console: Option<Slot<&'static mut Console>>,
     /// First port and first address of each that is decoded.
     ports: [u32; Device::ALL.len()],
     memory: [u32; Device::ALL.len()],
@@ -178,6 +184,7 @@ macro_rules! each {
         each!(@one net0, Device::Net0, $slot, $device, $body);
         each!(@one net1, Device::Net1, $slot, $device, $body);
         each!(@one &mut $virtio.entropy, Device::Entropy, $slot, $device, $body);
+        each!(@one &mut $virtio.console, Device::Console, $slot, $device, $body);
     }};
     (@one $place:expr, $number:expr, $slot:ident, $device:ident, $body:expr) => {
         if let Some($slot) = $place {
@@ -196,7 +203,7 @@ macro_rules! one {
             Device::Net0 => $virtio.net[0].as_mut().map(|$slot| $body),
             Device::Net1 => $virtio.net[1].as_mut().map(|$slot| $body),
             Device::Entropy => $virtio.entropy.as_mut().map(|$slot| $body),
-            _ => None,
+            Device::Console => $virtio.console.as_mut().map(|$slot| $body),
         }
     };
 }
@@ -208,11 +215,12 @@ fn slot<M: Model>(model: Option<M>, device: Device) -> Option<Slot<M>> {
 impl Virtio {
     /// The devices after power-on.
     pub fn new(models: Models) -> Self {
-        let Models { block: [block0, block1], net: [net0, net1], entropy } = models;
+        let Models { block: [block0, block1], net: [net0, net1], entropy, console } = models;
         Virtio {
             block: [slot(block0, Device::Block0), slot(block1, Device::Block1)],
             net: [slot(net0, Device::Net0), slot(net1, Device::Net1)],
             entropy: slot(entropy, Device::Entropy),
+            console: slot(console, Device::Console),
             ports: [NOWHERE; Device::ALL.len()],
             memory: [NOWHERE; Device::ALL.len()],
             wanting: false,

@@ -12,10 +12,10 @@ use core::fmt;
 
 use sddf::serial::{Consumer, PeerError, Shared};
 use shmem::Read;
-use virtq::{Chain, Fault, Queue};
 
 use super::memory::Guest;
 use super::model::{Model, Queues, Served};
+use super::stream::{Stop, fill};
 use crate::memory::GuestMemory;
 use crate::types::Ticks;
 
@@ -25,8 +25,6 @@ const TYPE: u16 = 4;
 const REQUESTS: usize = 0;
 /// Its greatest size. Linux offers one buffer at a time.
 const SIZE: u16 = 8;
-/// Bytes copied at a time.
-const PIECE: usize = 64;
 
 /// The device.
 #[derive(Debug)]
@@ -38,46 +36,6 @@ impl Entropy {
     /// A device that hands out what `source` brings.
     pub fn new(source: Result<Consumer<Shared<Read>>, PeerError>) -> Self {
         Entropy { source }
-    }
-
-    /// Fills buffers as long as there are bytes.
-    fn fill(
-        source: &mut Consumer<Shared<Read>>,
-        queue: &mut Queue,
-        memory: &mut Guest<'_, impl GuestMemory>,
-        copied: &mut u64,
-    ) -> Result<Result<(), PeerError>, Fault> {
-        let mut chain = Chain::<{ SIZE as usize }>::new();
-        loop {
-            match source.is_empty() {
-                Ok(false) => {}
-                Ok(true) => return Ok(Ok(())),
-                Err(e) => return Ok(Err(e)),
-            }
-            let Some(head) = queue.pop(memory, &mut chain)? else { return Ok(Ok(())) };
-            let into = chain.writable();
-            let mut written = 0;
-            while written < into.len() {
-                let mut bytes = [0; PIECE];
-                let wanted = PIECE.min((into.len() - written) as usize);
-                let (piece, _) = bytes.split_at_mut(wanted);
-                let count = match source.dequeue(piece) {
-                    Ok(count) => count,
-                    Err(e) => {
-                        queue.complete(memory, head, written);
-                        return Ok(Err(e));
-                    }
-                };
-                let (piece, _) = piece.split_at(count);
-                into.write(memory, written, piece).map_err(Fault::Buffer)?;
-                if count == 0 {
-                    break;
-                }
-                written += count as u32;
-            }
-            *copied += u64::from(written);
-            queue.complete(memory, head, written);
-        }
     }
 }
 
@@ -116,20 +74,20 @@ impl Model for Entropy {
         };
         let memory = &mut Guest(memory);
         let filled = loop {
-            match Self::fill(source, queue, memory, &mut served.copied) {
-                Ok(Ok(())) => {}
-                other => break other,
+            let copied = &mut served.copied;
+            if let Err(stop) = fill::<{ SIZE as usize }>(source, queue, memory, copied) {
+                break Err(stop);
             }
             // While nothing comes in there is no need to be told of more buffers.
             match source.is_empty() {
-                Ok(true) => break Ok(Ok(())),
+                Ok(true) => break Ok(()),
                 Ok(false) => {}
-                Err(e) => break Ok(Err(e)),
+                Err(e) => break Err(e.into()),
             }
             match queue.arm(memory) {
                 Ok(virtq::Pending::More) => {}
-                Ok(virtq::Pending::None) => break Ok(Ok(())),
-                Err(fault) => break Err(fault),
+                Ok(virtq::Pending::None) => break Ok(()),
+                Err(fault) => break Err(fault.into()),
             }
         };
         served.ring = source.producer_waits();
@@ -138,9 +96,9 @@ impl Model for Entropy {
             queues.interrupt(REQUESTS);
         }
         match filled {
-            Ok(Ok(())) => {}
-            Ok(Err(breach)) => self.source = Err(breach),
-            Err(fault) => served.fault = Some(fault),
+            Ok(()) => {}
+            Err(Stop::Breach(breach)) => self.source = Err(breach),
+            Err(Stop::Fault(fault)) => served.fault = Some(fault),
         }
         served
     }
