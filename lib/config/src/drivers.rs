@@ -24,6 +24,8 @@ pub struct Ide {
 pub struct E1000 {
     /// Its own region, for the rings of descriptors.
     pub rings: IoRegion,
-    /// Where buffers of frames may lie: the network's data regions.
-    pub data: Vec<IoRegion, DATA_REGIONS_MAX>,
+    /// Where empty buffers lie: the virtualiser's.
+    pub receive: IoRegion,
+    /// Where frames to send lie: the virtualiser's.
+    pub transmit: IoRegion,
 }

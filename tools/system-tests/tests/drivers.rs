@@ -57,3 +57,27 @@ fn the_ide_driver_drives_qemu_s_disk() {
     let qemu = Runner::Qemu(Accelerator::Tcg);
     a_disk_is_written_and_read_by_dma_and_nothing_else_is_touched("drivers-disk-qemu", qemu);
 }
+
+fn the_network_s_other_host_sends_back_what_it_is_sent(name: &str, runner: Runner, host: &str) {
+    let system = System::new("tools/system-tests/systems/net.system");
+    let mut session = system.in_machine(runner).start(name);
+    let lines = [
+        format!(r"net found {host} at \[.*\]"),
+        r"net had 28 echoes as they were sent in \d+ ticks".to_owned(),
+    ];
+    for line in lines {
+        println!("{}", session.expect(&format!("{line}\r?\n"), LIMIT).trim());
+    }
+}
+
+#[test]
+fn the_e1000_driver_drives_bochs_s_card() {
+    let (bochs, host) = (Runner::default(), r"192\.168\.10\.1");
+    the_network_s_other_host_sends_back_what_it_is_sent("drivers-net-bochs", bochs, host);
+}
+
+#[test]
+fn the_e1000_driver_drives_qemu_s_card() {
+    let (qemu, host) = (Runner::Qemu(Accelerator::Tcg), r"10\.0\.2\.2");
+    the_network_s_other_host_sends_back_what_it_is_sent("drivers-net-qemu", qemu, host);
+}

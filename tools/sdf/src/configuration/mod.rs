@@ -65,18 +65,21 @@ pub enum Content {
 impl Content {
     /// The memory regions that it names, with the key that names each.
     fn regions_mut(&mut self) -> Vec<(&'static str, &mut IoRegion)> {
-        let with_data = |own, data| {
-            let data: &mut [IoRegion] = data;
-            [own].into_iter().chain(data.iter_mut().map(|region| ("data", region))).collect()
-        };
         match self {
             Content::Vmm(_)
             | Content::SerialVirt(_)
             | Content::Status(_)
             | Content::Entropy(_)
             | Content::Pci(_) => Vec::new(),
-            Content::Ide(c) => with_data(("table", &mut c.table), &mut c.data),
-            Content::E1000(c) => with_data(("rings", &mut c.rings), &mut c.data),
+            Content::Ide(c) => {
+                let data = c.data.iter_mut().map(|region| ("data", region));
+                [("table", &mut c.table)].into_iter().chain(data).collect()
+            }
+            Content::E1000(c) => vec![
+                ("rings", &mut c.rings),
+                ("receive", &mut c.receive),
+                ("transmit", &mut c.transmit),
+            ],
             Content::BlkVirt(c) => {
                 let clients = c.clients.iter_mut().map(|client| ("clients", &mut client.data));
                 c.table.iter_mut().map(|table| ("table", table)).chain(clients).collect()

@@ -13,6 +13,7 @@
 mod console;
 mod disk;
 mod misdeed;
+mod net;
 mod probe;
 mod talk;
 mod time;
@@ -33,6 +34,7 @@ enum Part {
     Caller,
     Parent(talk::Parent),
     Disk(disk::Disk),
+    Net(net::Net),
     /// Ends by returning an error when it is first notified.
     GivesUp,
     /// Everything that it does it has done at its start.
@@ -52,6 +54,7 @@ fn init() -> Part {
         }
         "parent" => Part::Parent(talk::Parent::default()),
         "disk" => Part::Disk(disk::Disk::start()),
+        "net" => Part::Net(net::Net::start()),
         "gives_up" => Part::GivesUp,
         "probe" | "probe_vmm" => {
             probe::report();
@@ -79,6 +82,7 @@ impl Handler for Part {
             Part::Server(server) => server.notified(channels),
             Part::Caller => say!("caller notified on {channels:?}"),
             Part::Disk(disk) => disk.notified(),
+            Part::Net(net) => net.notified(),
             Part::GivesUp => return Err("this part has had enough"),
             Part::Console(_) | Part::Parent(_) | Part::Done => {
                 say!("{} notified on {channels:?}", pd_name());
