@@ -31,7 +31,7 @@ const LIMIT: Duration = Duration::from_secs(1200);
 
 /// How long a machine that does not tell of a halt may take: it is up in two
 /// seconds.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// The machine that cases are for.
 const WATCHED: Runner = Runner::Bochs { watch: Some(Watch { ticks: TICKS }) };
