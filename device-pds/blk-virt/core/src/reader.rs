@@ -65,17 +65,22 @@ impl Reader {
     /// Begins with a disk of so many blocks and sectors of such a size.
     ///
     /// # Errors
-    /// A block does not consist of such sectors.
+    /// A block does not consist of such sectors, or the disk has no room for a
+    /// table.
     pub fn new(blocks: u64, sector_size: u16) -> Result<Reader, GptError> {
         let sector = u64::from(sector_size);
         if !(512..=BLOCK as u64).contains(&sector) || !sector.is_power_of_two() {
             return Err(GptError::SectorSize { size: sector_size });
         }
+        let sectors = blocks.min(BLOCKS_MAX) * (BLOCK as u64 / sector);
+        if sectors <= PRIMARY {
+            return Err(GptError::Signature);
+        }
         Ok(Reader {
             step: Step::Header { lba: PRIMARY },
             first: None,
             sector,
-            sectors: blocks.min(BLOCKS_MAX) * (BLOCK as u64 / sector),
+            sectors,
             found: Vec::new(),
             usable: (0, 0),
         })

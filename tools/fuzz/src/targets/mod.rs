@@ -4,6 +4,7 @@ mod boot;
 mod decode;
 mod description;
 mod devices;
+mod domains;
 mod emulate;
 mod exit;
 mod input;
@@ -37,6 +38,11 @@ pub static ALL: &[Target] = &[
     queues::QUEUE,
     queues::VIRT,
     queues::DRIVER,
+    domains::BLOCK,
+    domains::NET,
+    domains::GPT,
+    domains::BLK_VIRT,
+    domains::NET_VIRT,
 ];
 
 /// The target of that name.

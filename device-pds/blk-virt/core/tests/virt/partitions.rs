@@ -264,6 +264,20 @@ fn a_sector_size_that_cannot_be_is_refused() {
 }
 
 #[test]
+fn a_disk_too_small_for_a_table_is_not_read_beyond_its_end() {
+    for (blocks, sector_size) in [(0, 512), (1, 4096)] {
+        let mut world = World::new(BLOCKS, 4, &[index(1)]);
+        world.announce(&StorageInfo { sector_size, ..StorageInfo::of(blocks) });
+        let outcome = world.virt.serve();
+        assert!(!outcome.driver);
+        assert_eq!(
+            outcome.complaints[0].to_string(),
+            "client 0 has no disk: there is no GUID partition table"
+        );
+    }
+}
+
+#[test]
 fn the_reference_checksum_is_the_known_one() {
     assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
 }
