@@ -25,7 +25,7 @@
 //! A queue has as many slots as its regions hold, a power of two up to 128:
 //! requests of 4 KiB hold 64, of 8 KiB 128.
 //!
-//! It needs `stack_size="0x10000"`: its state, some 30 KiB, is made on the stack
+//! It needs `stack_size="0x20000"`: its state, some 30 KiB, is made on the stack
 //! and stays there, so that nothing of it outlives a restart.
 #![no_std]
 #![no_main]

@@ -32,7 +32,7 @@
 //! Every queue region is of 4 KiB, which holds 128 slots; a data region of 256
 //! KiB is as much as that can use.
 //!
-//! It needs `stack_size="0x20000"`: its state, some 60 KiB, is made on the stack
+//! It needs `stack_size="0x40000"`: its state, some 60 KiB, is made on the stack
 //! and stays there, so that nothing of it outlives a restart.
 #![no_std]
 #![no_main]
@@ -58,8 +58,9 @@ const fn channel(client: usize) -> Channel {
 
 struct Domain {
     config: NetVirt,
-    /// None until every limit has its clock.
-    switch: Option<Switch>,
+    switch: Switch,
+    /// Whether the switch has its ports: once every limit has its clock.
+    ready: bool,
     notifications: Notifications,
 }
 
@@ -206,13 +207,14 @@ fn is_unlimited(config: &NetVirt) -> bool {
         && config.ports.iter().all(|port| none(&port.limit, port.group_frames))
 }
 
-/// The switch that a configuration describes, on a clock of so many ticks a
+/// Gives the switch what a configuration describes, on a clock of so many ticks a
 /// second.
-fn switch(config: &NetVirt, hz: u64) -> Switch {
-    let mut switch = Switch::new(config.uplink.as_ref().map(|config| {
+fn wire(switch: &mut Switch, config: &NetVirt, hz: u64) {
+    if let Some(config) = &config.uplink {
         let limit = limiter(config.limit, hz);
-        (uplink(config), UplinkPolicy { limit, groups: groups(config.group_frames, hz) })
-    }));
+        let policy = UplinkPolicy { limit, groups: groups(config.group_frames, hz) };
+        switch.connect(uplink(config), policy);
+    }
     for (number, (port, regions)) in config.ports.iter().zip(client_regions()).enumerate() {
         let NetPort { name, macs, learn, uplink, limit, group_frames, peers: _ } = port;
         let Some(parts) = regions.ends() else {
@@ -240,14 +242,18 @@ fn switch(config: &NetVirt, hz: u64) -> Switch {
         };
         started(switch.add(macs, policy, parts));
     }
-    switch
 }
 
 #[protection_domain]
 fn init() -> Domain {
     let config: NetVirt =
         started(bulkhead_config::load(&memory_region!(Read, config_vaddr, config_size)));
-    let mut domain = Domain { config, switch: None, notifications: Notifications::default() };
+    let mut domain = Domain {
+        config,
+        switch: Switch::default(),
+        ready: false,
+        notifications: Notifications::default(),
+    };
     domain.serve();
     domain
 }
@@ -260,15 +266,16 @@ fn frequency() -> Option<u64> {
 
 impl Domain {
     fn serve(&mut self) {
-        if self.switch.is_none() {
+        if !self.ready {
             let hz = if is_unlimited(&self.config) { Some(1) } else { frequency() };
-            self.switch = hz.map(|hz| switch(&self.config, hz));
+            // Without a clock yet: the timer, which ranks higher, has one before
+            // long, and who wants something notifies again.
+            let Some(hz) = hz else { return };
+            wire(&mut self.switch, &self.config, hz);
+            self.ready = true;
         }
-        // Without a clock yet: the timer, which ranks higher, has one before long,
-        // and who wants something notifies again.
-        let Some(switch) = &mut self.switch else { return };
         loop {
-            let outcome = switch.serve(timestamp_counter());
+            let outcome = self.switch.serve(timestamp_counter());
             for complaint in &outcome.complaints {
                 debug_println!("network virtualiser: {complaint}");
             }

@@ -69,7 +69,10 @@ enum Origin {
     Outside,
 }
 
-/// The switch.
+/// The switch; it begins without ports and without a line to the outside.
+///
+/// It is large (its ports' accounts are 6 KiB each), so it is filled where it lies
+/// rather than made and moved.
 #[derive(Debug, Default)]
 pub struct Switch {
     ports: Vec<Option<Port>, CLIENTS_MAX>,
@@ -79,10 +82,9 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// A switch without ports, with a line to the outside or none.
-    pub fn new(uplink: Option<(UplinkParts, UplinkPolicy)>) -> Self {
-        let uplink = uplink.map(|(parts, policy)| Uplink::new(parts, policy));
-        Switch { uplink, ..Switch::default() }
+    /// Connects the line to the outside.
+    pub fn connect(&mut self, parts: UplinkParts, policy: UplinkPolicy) {
+        self.uplink = Some(Uplink::new(parts, policy));
     }
 
     /// Adds the next port, or one whose queues made no sense when this domain,

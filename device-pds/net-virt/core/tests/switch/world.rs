@@ -222,7 +222,8 @@ fn switch(
         receive: receive.lender::<SLOTS>(),
         receive_data: receive.data.read_only(),
     };
-    let mut switch = Switch::new(Some((uplink, outside.clone())));
+    let mut switch = Switch::default();
+    switch.connect(uplink, outside.clone());
     for (station, (macs, policy)) in stations.iter().zip(policies) {
         let parts = station.sends.borrower().and_then(|sent| {
             Ok(PortParts {
