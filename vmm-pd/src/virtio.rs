@@ -56,8 +56,8 @@ struct Regions {
     info: Region<Read>,
 }
 
-fn blocks(config: &Config, tsc: TscFrequency) -> [Option<&'static mut Block>; 2] {
-    static DISKS: [StaticCell<Block>; 2] = [const { StaticCell::new() }; 2];
+fn blocks(config: &Config, tsc: TscFrequency) -> [Option<&'static mut Block<'static>>; 2] {
+    static DISKS: [StaticCell<Block<'static>>; 2] = [const { StaticCell::new() }; 2];
     static STORES: [ConstStaticCell<Store>; 2] = [const { ConstStaticCell::new(Store::new()) }; 2];
     let first = || {
         Some(Regions {
@@ -89,7 +89,7 @@ fn block(
     store: &'static mut Store,
     disk: &Disk,
     tsc: TscFrequency,
-) -> Block {
+) -> Block<'static> {
     let mut serial = [0; SERIAL_MAX];
     for (to, from) in serial.iter_mut().zip(disk.serial_number.bytes()) {
         *to = from;

@@ -10,6 +10,7 @@ mod exit;
 mod input;
 mod machine;
 mod queues;
+mod virtio;
 mod walk;
 
 use crate::Target;
@@ -43,6 +44,9 @@ pub static ALL: &[Target] = &[
     domains::GPT,
     domains::BLK_VIRT,
     domains::NET_VIRT,
+    virtio::chains::TARGET,
+    virtio::disk::TARGET,
+    virtio::frames::TARGET,
 ];
 
 /// The target of that name.

@@ -137,7 +137,7 @@ impl fmt::Display for Device {
 #[derive(Debug, Default)]
 pub struct Models {
     /// Disks.
-    pub block: [Option<&'static mut Block>; 2],
+    pub block: [Option<&'static mut Block<'static>>; 2],
     /// Network interfaces.
     pub net: [Option<&'static mut Net>; 2],
     /// Source of entropy.
@@ -162,7 +162,7 @@ const NOWHERE: u32 = u32::MAX;
 /// The devices.
 #[derive(Debug)]
 pub struct Virtio {
-    block: [Option<Slot<&'static mut Block>>; 2],
+    block: [Option<Slot<&'static mut Block<'static>>>; 2],
     net: [Option<Slot<&'static mut Net>>; 2],
     entropy: Option<Slot<Entropy>>,
     console: Option<Slot<&'static mut Console>>,

@@ -97,8 +97,8 @@ impl fmt::Display for SetupError {
 
 /// The device.
 #[derive(Debug)]
-pub struct Block {
-    store: &'static mut Store,
+pub struct Block<'s> {
+    store: &'s mut Store,
     path: Path,
     info: InfoSource,
     options: Options,
@@ -120,13 +120,13 @@ pub struct Block {
     breach: Option<Breach>,
 }
 
-impl Block {
+impl<'s> Block<'s> {
     /// A device whose requests go to `client`, through `data`.
     ///
     /// # Errors
     /// The regions are too small.
     pub fn new(
-        store: &'static mut Store,
+        store: &'s mut Store,
         client: Client<Token, DEPTH>,
         data: Region<ReadWrite>,
         info: InfoSource,
@@ -425,7 +425,7 @@ impl Block {
     }
 }
 
-impl Model for Block {
+impl Model for Block<'_> {
     fn device_type(&self) -> u16 {
         bits::TYPE
     }

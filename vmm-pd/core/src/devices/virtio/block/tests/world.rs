@@ -18,7 +18,7 @@ pub const BLOCKS: u64 = 64;
 pub struct World {
     pub memory: TestMemory,
     pub driver: Driver,
-    pub block: Block,
+    pub block: Block<'static>,
     pub server: Server<64>,
     pub requests: Region<ReadWrite>,
     pub responses: Region<ReadWrite>,
