@@ -12,7 +12,8 @@
 //! | `config`           | r      | kind `pci`                             |
 //! | `client{i}_status` | rw     | driver i's word; `pci_status` to that  |
 //!
-//! Each has `_vaddr` and `_size`. I/O ports 0: 0xcf8 to 0xcff.
+//! Each has `_vaddr` and `_size`. I/O ports 0: 0xcf8 to 0xcff. It needs
+//! `stack_size="0x8000"`: the configuration, several KiB, is read on the stack.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]

@@ -1,10 +1,13 @@
 //! Drivers with their devices, and no guest: a part of the tests' own domain is the
 //! client.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
-use bulkhead_machine::{Accelerator, DISK_UNIT, Runner};
-use system_tests::System;
+use bulkhead_machine::{Accelerator, DISK_UNIT, Runner, Status};
+use system_tests::{System, checkout};
 use tempfile::NamedTempFile;
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -56,6 +59,35 @@ fn the_ide_driver_drives_bochs_s_disk() {
 fn the_ide_driver_drives_qemu_s_disk() {
     let qemu = Runner::Qemu(Accelerator::Tcg);
     a_disk_is_written_and_read_by_dma_and_nothing_else_is_touched("drivers-disk-qemu", qemu);
+}
+
+/// The description's device is not there: the driver is told, and says so; nobody
+/// waits for a device that is another's.
+#[test]
+fn a_device_that_is_not_the_expected_one_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let there = |name: &str| checkout("tools/system-tests/systems").join(name);
+    let here = |name: &str| folder.path().join(name);
+    fs::copy(there("disk.system"), here("disk.system")).expect("it can be copied");
+    let text = fs::read_to_string(there("disk.toml")).expect("it can be read");
+    let other = text.replace("device = 0x7010", "device = 0x7111");
+    fs::write(here("disk.toml"), other).expect("it can be written");
+    let description = here("disk.system");
+    let description = description.to_str().expect("a temporary folder's name is text");
+    let mut session = System::new(description).debug().start("drivers-other-device");
+    session.expect_status("of the start", |status| *status == Status::Ready, LIMIT);
+    let until = Instant::now() + LIMIT;
+    let said = |line: &str| {
+        let log = fs::read(&session.logs().kernel).expect("the kernel has a log");
+        String::from_utf8_lossy(&log).contains(line)
+    };
+    while !said("pci: ide at 00:01.1: another device is at that place")
+        || !said("ide: another device is at that place")
+    {
+        assert!(Instant::now() < until, "nobody says what is wrong");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(session.console_text().is_empty(), "the client was told of a disk");
 }
 
 fn the_network_s_other_host_sends_back_what_it_is_sent(name: &str, runner: Runner, host: &str) {
