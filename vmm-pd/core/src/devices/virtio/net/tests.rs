@@ -359,6 +359,62 @@ fn a_broken_queue_is_the_drivers_fault() {
     }
 }
 
+/// Two guests on the switch that they have in the product, told of nothing but what it
+/// and the devices say themselves.
+#[test]
+fn guests_on_the_switch_reach_each_other_by_what_each_side_says() {
+    use bulkhead_config::{ClientSet, Mac};
+    use net_virt_core::{Policy, PortParts, Switch};
+    use sddf::net::Borrower;
+
+    let mut guests = [world(), world()];
+    let mac = |last: usize| Mac::new([2, 0, 0, 0, 0, last as u8 + 1]).unwrap();
+    let mut switch = Switch::default();
+    for (number, guest) in guests.iter().enumerate() {
+        let [rx_free, rx_active, tx_free, tx_active] = &guest.rings;
+        let size = guest.receive_data.len();
+        let parts = PortParts {
+            sent: Borrower::new(tx_active, tx_free, 0, size).unwrap(),
+            sent_data: guest.transmit_data.read_only(),
+            given: Borrower::new(rx_free, rx_active, 0, size).unwrap(),
+            given_data: guest.receive_data.clone(),
+        };
+        let mut peers = ClientSet::default();
+        peers.insert(1 - number);
+        let policy = Policy { peers, ..Policy::default() };
+        switch.add(&[mac(number)], policy, Ok(parts)).unwrap();
+    }
+    let _first = switch.serve(0);
+    for guest in &mut guests {
+        for _ in 0..4 {
+            guest.room(&[2000]);
+        }
+        guest.serve();
+    }
+    // Many times the buffers that there are, back and forth.
+    for turn in 0..100_usize {
+        let (from, to) = (turn % 2, 1 - turn % 2);
+        let to_mac = if turn < 2 { [0xff; 6] } else { mac(to).bytes() };
+        let head = [&to_mac[..], &mac(from).bytes(), &[8, 0]].concat();
+        let mut bytes = frame(60 + turn * 14, turn as u8);
+        bytes[..14].copy_from_slice(&head);
+        guests[from].send(PLAIN, &[&bytes]);
+        guests[from].serve();
+        assert!(guests[from].last.ring, "turn {turn}: the switch is told");
+        let outcome = switch.serve(0);
+        assert!(
+            outcome.clients.iter().any(|client| client == to),
+            "turn {turn}: the guest is told"
+        );
+        guests[to].serve();
+        let got = guests[to].received().expect("a frame");
+        assert_eq!(got[HEADER..], bytes, "turn {turn}");
+        guests[to].room(&[2000]);
+        guests[to].serve();
+        assert_eq!(guests[from].finished(), 1);
+    }
+}
+
 proptest! {
     /// A checksum that the driver left unfinished is what it would have been.
     #[test]

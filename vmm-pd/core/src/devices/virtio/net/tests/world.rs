@@ -29,7 +29,7 @@ pub const OPTIONS: Options = Options { mac: [2, 0, 0, 0, 0, 7], mtu: 1500 };
 
 /// With so many buffers in each direction.
 pub fn world_of(buffers: usize, features: u64, limiter: Limiter) -> World {
-    let ring = || Region::host(4096 + 64);
+    let ring = || Region::host(4096);
     let rings = [ring(), ring(), ring(), ring()];
     let [rx_free, rx_active, tx_free, tx_active] = &rings;
     let size = buffers * 2048;
