@@ -11,13 +11,12 @@ pub trait Source {
     fn word(&mut self) -> Option<u64>;
 }
 
-/// RDSEED where there is one: it gives what the noise source yields. Else RDRAND, which
-/// gives the output of a generator that is seeded from it (Intel SDM vol. 1, 7.3.17).
-pub enum Hardware {
-    /// RDSEED.
-    Seed(RdSeed),
-    /// RDRAND.
-    Rand(RdRand),
+/// RDSEED where there is one: it gives what the noise source yields. All processors of a
+/// package share it, so it may have nothing for a while; RDRAND then has, whose output is
+/// that of a generator seeded from the same source (Intel SDM vol. 1, 7.3.17).
+pub struct Hardware {
+    seed: Option<RdSeed>,
+    rand: Option<RdRand>,
 }
 
 /// The processor has neither instruction (or an AMD one whose RDRAND is known to be
@@ -34,15 +33,15 @@ impl fmt::Display for NoGenerator {
 }
 
 impl Hardware {
-    /// The better of the two.
+    /// What this processor has.
     ///
     /// # Errors
     /// There is neither.
     pub fn detect() -> Result<Self, NoGenerator> {
-        if let Ok(seed) = RdSeed::new() {
-            return Ok(Hardware::Seed(seed));
+        match (RdSeed::new().ok(), RdRand::new().ok()) {
+            (None, None) => Err(NoGenerator),
+            (seed, rand) => Ok(Hardware { seed, rand }),
         }
-        RdRand::new().map(Hardware::Rand).map_err(|_| NoGenerator)
     }
 }
 
@@ -54,19 +53,18 @@ impl fmt::Debug for Hardware {
 
 impl fmt::Display for Hardware {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Hardware::Seed(_) => "RDSEED",
-            Hardware::Rand(_) => "RDRAND",
+        f.write_str(match (&self.seed, &self.rand) {
+            (Some(_), Some(_)) => "RDSEED, and RDRAND while that has nothing",
+            (Some(_), None) => "RDSEED",
+            (None, _) => "RDRAND",
         })
     }
 }
 
 impl Source for Hardware {
-    /// The instruction may come too early; the crate repeats it a few times.
+    /// Either instruction may come too early; the crate repeats it a few times.
     fn word(&mut self) -> Option<u64> {
-        match self {
-            Hardware::Seed(seed) => seed.try_next_u64().ok(),
-            Hardware::Rand(rand) => rand.try_next_u64().ok(),
-        }
+        let seed = self.seed.as_mut().and_then(|seed| seed.try_next_u64().ok());
+        seed.or_else(|| self.rand.as_mut()?.try_next_u64().ok())
     }
 }
