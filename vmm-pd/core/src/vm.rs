@@ -298,8 +298,12 @@ impl Vm {
         self.restarts = self.restarts.saturating_add(1);
         self.devices.rtc.reset(now);
         let rtc = Rtc::restore(self.tsc, self.devices.rtc.state().clone());
-        let virtio = core::mem::replace(&mut self.devices.virtio, Virtio::new(Models::default()));
-        self.devices = Devices::new(self.tsc, &self.cpuid, rtc, virtio.restarted(), now);
+        self.devices.virtio.restart();
+        let none = Virtio::new(Models::default());
+        let mut fresh = Devices::new(self.tsc, &self.cpuid, rtc, none, now);
+        // The devices stay where they are: they are large, and the stack is not.
+        core::mem::swap(&mut fresh.virtio, &mut self.devices.virtio);
+        self.devices = fresh;
         self.msrs = MsrState::new(self.cpuid.physical_bits());
         self.eoi = ParavirtualEoi::default();
         self.events = Watched::new(Events::default());

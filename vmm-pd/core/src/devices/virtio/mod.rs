@@ -229,8 +229,7 @@ impl Virtio {
     }
 
     /// As after power-on, for a guest that starts again. Connections outside stay.
-    #[must_use]
-    pub fn restarted(mut self) -> Self {
+    pub fn restart(&mut self) {
         each!(self, |slot, device| {
             slot.power_cycle(device.class(), device.ports(), device.memory());
         });
@@ -238,7 +237,6 @@ impl Virtio {
         self.memory = [NOWHERE; Device::ALL.len()];
         self.wanting = false;
         self.deadline = NEVER;
-        self
     }
 
     /// Whether a device wants to be served.

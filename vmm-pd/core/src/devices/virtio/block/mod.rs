@@ -54,7 +54,7 @@ pub const QUEUES: usize = 4;
 /// Their greatest size: two each request at most, where there are no indirect tables.
 const QUEUE_SIZE: u16 = 128;
 /// Requests of the guest's worked on at a time, of all queues.
-pub const REQUESTS: usize = 64;
+pub const REQUESTS: usize = 32;
 /// Pieces that the block domain has at a time.
 pub const DEPTH: usize = 64;
 /// Buffers of a request: header, status and 62 of data, so that 64 KiB in scattered
