@@ -114,6 +114,7 @@ pub const CATALOGUE: &[Spec] = &[
     spec("blk_ticks_per_request_qd32", "read of 4 KiB, 32 at once", Unit::Ticks, None),
     spec("blk_notifications_per_request_qd32", "notifications, likewise", Unit::Times, None),
     spec("blk_copies_per_byte", "copies a byte by the VMM", Unit::Times, Some(1.0)),
+    spec("net_rtt_64", "ICMP echo of 64 bytes and its answer", Unit::Ticks, Some(40_000.0)),
     spec("vmm_memory_bytes", "VMM's own memory", Unit::Bytes, Some(1_048_576.0)),
 ];
 

@@ -153,6 +153,7 @@ const DEVICES: &[&str] = &[
     "blk_ticks_per_request_qd32",
     "blk_notifications_per_request_qd32",
     "blk_copies_per_byte",
+    "net_rtt_64",
 ];
 
 /// Measures.
