@@ -73,6 +73,13 @@ pub struct Spec {
     pub libvmm: Option<f64>,
 }
 
+impl Spec {
+    /// Whether it is of a guest's disk or network.
+    pub fn of_a_device(&self) -> bool {
+        self.name.starts_with("blk_") || self.name.starts_with("net_")
+    }
+}
+
 const fn spec(name: &'static str, what: &'static str, unit: Unit, budget: Option<f64>) -> Spec {
     Spec { name, what, unit, budget, reached: budget.is_some(), libvmm: None }
 }

@@ -27,7 +27,7 @@ pub use compare::{Change, Comparison, Verdict, compare};
 pub use error::BenchError;
 pub use figure::{Figure, Spec, Unit};
 pub use json::{Record, read, write};
-pub use measure::{Counted, Memory, Phase, Report, Request, Split, run};
+pub use measure::{Counted, Depth, Memory, Phase, Report, Request, Split, run};
 pub use place::{Board, Place};
 pub use plot::svg;
 pub use samples::Samples;

@@ -1,5 +1,6 @@
-//! The figures as a picture (SVG): what an exit costs against floor and budget,
-//! where a boot's ticks went, and which exits it took.
+//! The figures as a picture (SVG): what an exit and a request cost against floor and
+//! budget, what many requests at once save, where a boot's ticks went, and which exits
+//! it took.
 //!
 //! Colours are given for a light page and, where the viewer says so, for a dark
 //! one; the picture has a ground of its own. It is written by hand rather than by a
@@ -7,7 +8,7 @@
 
 use std::fmt::{Result, Write};
 
-use crate::{Counted, Figure, Phase, Report, Unit};
+use crate::{Counted, Depth, Figure, Phase, Report, Unit};
 
 const STYLE: &str = "
   .ground { fill: #ffffff; stroke: #d0d7de }
@@ -160,8 +161,25 @@ impl Picture {
 fn draw(picture: &mut Picture, report: &Report) -> Result {
     let costs: Vec<&Figure> =
         report.figures.iter().filter(|f| f.spec.unit == Unit::Ticks && f.value < SINGLE).collect();
-    if !costs.is_empty() {
-        draw_costs(picture, report, &costs)?;
+    // A request is many exits' worth: on one scale nothing would be seen of those.
+    let (requests, exits): (Vec<&Figure>, Vec<&Figure>) =
+        costs.into_iter().partition(|f| f.spec.of_a_device());
+    if !exits.is_empty() {
+        draw_costs(
+            picture,
+            &format!("What it costs, in ticks (median): {}", report.place),
+            &exits,
+        )?;
+    }
+    if !requests.is_empty() {
+        draw_costs(
+            picture,
+            "Requests to a disk of memory and echoes of a host, in ticks",
+            &requests,
+        )?;
+    }
+    if !report.depths.is_empty() {
+        draw_depths(picture, &report.depths)?;
     }
     let boot = report.phases.iter().find(|(phase, _)| *phase == Phase::Boot);
     if let Some((_, boot)) = boot {
@@ -172,8 +190,8 @@ fn draw(picture: &mut Picture, report: &Report) -> Result {
     Ok(())
 }
 
-fn draw_costs(picture: &mut Picture, report: &Report, costs: &[&Figure]) -> Result {
-    picture.title(&format!("What it costs, in ticks (median): {}", report.place))?;
+fn draw_costs(picture: &mut Picture, title: &str, costs: &[&Figure]) -> Result {
+    picture.title(title)?;
     let longest = |f: &&Figure| f.value.max(f.spec.budget.unwrap_or(0.0));
     let most = costs.iter().map(longest).fold(1.0, f64::max);
     let scale = |value: f64| value / most * LENGTH;
@@ -195,6 +213,18 @@ fn draw_costs(picture: &mut Picture, report: &Report, costs: &[&Figure]) -> Resu
         ("free", "no budget"),
         ("budget", "budget"),
     ])
+}
+
+fn draw_depths(picture: &mut Picture, depths: &[Depth]) -> Result {
+    picture.title("A read of 4 KiB, by how many are on their way, in ticks and exits")?;
+    let most = depths.iter().map(|depth| depth.ticks).fold(1.0, f64::max);
+    for depth in depths {
+        let number = format!("{:.0} / {:.2}", depth.ticks, depth.exits);
+        let bar = [("free", depth.ticks / most * LENGTH)];
+        picture.row(&format!("{} at once", depth.requests), &bar, None, &number)?;
+    }
+    picture.y += GAP;
+    Ok(())
 }
 
 fn draw_boot(
@@ -274,6 +304,10 @@ mod tests {
             phases: boot.map(|boot| (Phase::Boot, boot)).into_iter().collect(),
             kernel_exit: Some(616),
             memory: None,
+            depths: vec![
+                Depth { requests: 1, ticks: 30_000.0, exits: 1.2, notifications: 1.0 },
+                Depth { requests: 32, ticks: 15_000.0, exits: 0.1, notifications: 0.03 },
+            ],
         }
     }
 
@@ -293,12 +327,15 @@ mod tests {
         // 1,400 of 2,800: half of the longest, of which half is the floor.
         assert!(svg.contains("class=\"good\" x=\"400.0\""), "{svg}");
         assert!(svg.contains("class=\"over\""));
+        // Half the ticks, half the bar.
+        assert!(svg.contains("width=\"440.0\"") && svg.contains("width=\"220.0\""), "{svg}");
+        assert!(svg.contains("15000 / 0.10"));
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
     }
 
     #[test]
     fn nothing_measured_is_an_empty_picture() {
-        let svg = svg(&report(&[], None));
+        let svg = svg(&Report { depths: Vec::new(), ..report(&[], None) });
         assert!(!svg.contains("<text") && !svg.contains("NaN"));
     }
 }

@@ -48,6 +48,21 @@ pub struct Report {
     pub kernel_exit: Option<u64>,
     /// What the VMM's memory is used for.
     pub memory: Option<Memory>,
+    /// What reads cost, by how many are on their way at once.
+    pub depths: Vec<Depth>,
+}
+
+/// Reads of 4 KiB, so many at once: what each costs.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Depth {
+    /// How many are on their way.
+    pub requests: u32,
+    /// Ticks a read.
+    pub ticks: f64,
+    /// Exits a read.
+    pub exits: f64,
+    /// Notifications a read.
+    pub notifications: f64,
 }
 
 /// One boot of the machine.
@@ -211,6 +226,7 @@ fn report(place: Place, results: Results, wanted: Vec<Spec>) -> Result<Report> {
         place,
         figures,
         kernel_exit: results.kernel_exit()?,
+        depths: results.depths()?,
         linux: results.linux.map(|linux| linux.version),
         phases,
         memory: results.memory,

@@ -3,6 +3,7 @@
 use miette::Result;
 
 use super::{
+    Depth,
     linux::{Linux, Phase, REQUESTS, SLEEPS},
     memory::Memory,
     tiny::Tiny,
@@ -102,6 +103,33 @@ impl Results {
             "vmm_memory_bytes" => count(of(&self.memory, name)?.total()),
             _ => of(&self.exits, name)?.samples(bare(name))?.into(),
         })
+    }
+
+    /// What reads cost by queue depth.
+    ///
+    /// # Errors
+    /// The run did not say.
+    pub fn depths(&self) -> Result<Vec<Depth>, BenchError> {
+        /// As `guest-images/bench-init/src/disk.rs` has them.
+        const DEPTHS: [(u32, [&str; 3]); 6] = [
+            (1, ["blk_qd1_ticks", "blk_qd1_exits", "blk_qd1_rings"]),
+            (2, ["blk_qd2_ticks", "blk_qd2_exits", "blk_qd2_rings"]),
+            (4, ["blk_qd4_ticks", "blk_qd4_exits", "blk_qd4_rings"]),
+            (8, ["blk_qd8_ticks", "blk_qd8_exits", "blk_qd8_rings"]),
+            (16, ["blk_qd16_ticks", "blk_qd16_exits", "blk_qd16_rings"]),
+            (32, ["blk_qd32_ticks", "blk_qd32_exits", "blk_qd32_rings"]),
+        ];
+        let Some(devices) = &self.devices else { return Ok(Vec::new()) };
+        let each = |name| -> Result<f64, BenchError> {
+            Ok(devices.value(name)? as f64 / f64::from(REQUESTS))
+        };
+        DEPTHS
+            .into_iter()
+            .map(|(requests, [ticks, exits, rings])| {
+                let (ticks, exits) = (each(ticks)?, each(exits)?);
+                Ok(Depth { requests, ticks, exits, notifications: each(rings)? })
+            })
+            .collect()
     }
 
     /// A number of the requests at a queue depth, for each.
