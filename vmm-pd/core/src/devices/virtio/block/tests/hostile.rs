@@ -11,6 +11,7 @@ use super::super::bits::{kind, status};
 use super::super::disk::Disk;
 use super::super::*;
 use super::world::{BLOCKS, World, storage, world, world_of};
+use crate::devices::virtio::model::Model;
 
 const SECTORS: u64 = BLOCKS * 8;
 

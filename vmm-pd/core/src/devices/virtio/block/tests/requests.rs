@@ -10,6 +10,7 @@ use sddf::block::Operation;
 use super::super::bits::{kind, status};
 use super::super::*;
 use super::world::{BLOCKS, World, storage, world, world_of};
+use crate::devices::virtio::model::Model;
 use crate::devices::virtio::rate::Rate;
 use crate::time::TscFrequency;
 

@@ -9,6 +9,7 @@ use sddf::block::Request as Lent;
 use sddf::block::{InfoSink, Operation, Server, Status, StorageInfo, Ticket};
 
 use super::super::*;
+use crate::devices::virtio::model::{Model, Served};
 use crate::devices::virtio::testing::{Driver, RAM};
 use crate::memory::TestMemory;
 
