@@ -21,6 +21,7 @@ use std::{
 
 use bulkhead_host::FileError;
 use miette::Diagnostic;
+use rustix::fs::{FallocateFlags, FlockOperation};
 use thiserror::Error;
 
 pub use partitions::Partition;
@@ -93,7 +94,7 @@ impl Disk {
     pub fn open(path: &Path) -> Result<Self, DiskError> {
         let failed = |cause| bulkhead_host::file("open", path)(cause);
         let file = File::options().read(true).write(true).open(path).map_err(failed)?;
-        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Disk { path: path.into(), _lock: file }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(DiskError::InUse { path: path.into() }),
             Err(cause) => Err(failed(cause.into()).into()),
@@ -118,7 +119,10 @@ pub fn create(path: &Path, layout: &Layout) -> Result<(), DiskError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let failed = |cause| DiskError::from(bulkhead_host::file("write", path)(cause));
     let image = tempfile::Builder::new().prefix(".image-").tempfile_in(folder).map_err(failed)?;
-    image.as_file().set_len(size(layout)).map_err(failed)?;
+    // All of its room at once: a machine whose disk finds none in the middle of a write
+    // has lost it.
+    let whole = FallocateFlags::empty();
+    rustix::fs::fallocate(image.as_file(), whole, 0, size(layout)).map_err(|e| failed(e.into()))?;
     let partitions = partitions::write(image.path(), &layout.partitions, layout.size)
         .map_err(|cause| DiskError::Table { path: path.into(), cause })?;
     for partition in &partitions {

@@ -34,7 +34,13 @@ pub fn two_runs_have_logs_of_their_own_and_clean_waits_for_neither() {
     };
     let mut first = start(&checkout, &["run", "--timeout", "200"]);
     wait_for("the first emulator", || up("run"));
-    let mut second = start(&checkout, &["run", "--timeout", "200"]);
+    // One disk is no two machines'.
+    let refused = Call::new(&checkout, ["run", "--timeout", "200"]).run();
+    assert_eq!(refused.status, 125, "{}", refused.err);
+    let other = checkout.root().join("other.img");
+    fs::copy(checkout.root().join("target/disks/system.img"), &other).expect("it is there");
+    let other = other.to_str().expect("a plain path");
+    let mut second = start(&checkout, &["run", "--timeout", "200", "--disk", other]);
     wait_for("the second emulator", || up("run-2"));
     let mut catalogue = Catalogue::default();
     let clean = Call::new(&checkout, ["clean"]).run();
@@ -50,6 +56,7 @@ pub fn two_runs_have_logs_of_their_own_and_clean_waits_for_neither() {
     let clean = Call::new(&checkout, ["clean"]).run();
     assert_eq!(clean.status, 0, "{}", clean.err);
     assert!(!checkout.out().exists());
+    catalogue.add("a second run on the same disk", &refused);
     catalogue.add("clean after the runs", &clean);
     catalogue.check("locks");
 }

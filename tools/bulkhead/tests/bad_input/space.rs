@@ -109,9 +109,18 @@ pub fn a_full_disk_is_named_at_each_step_leaves_nothing_and_is_got_over() {
         assert!(image() == whole, "{name}: what was kept is not whole");
     }
 
+    let run = || Call::new(&checkout, ["run", "--timeout", "5"]).within(&tight).run();
+    tight.fill("bulkhead", 0);
+    // The guest's disk has all its room from the start, or is not made.
+    let outcome = run();
+    is_explained("the guest's disk", &outcome);
+    assert!(outcome.err.contains("disks/system.img"), "{}", outcome.err);
+    assert!(checkout.leftovers_as_seen(&see).is_empty());
+    tight.relieve();
+    assert_eq!(run().status, 124, "with room it is made");
     tight.fill("bulkhead", 0);
     // What is built can be run: only logs are cut short.
-    let outcome = Call::new(&checkout, ["run", "--timeout", "5"]).within(&tight).run();
+    let outcome = run();
     assert_eq!(outcome.status, 124, "{}", outcome.err);
     assert!(checkout.leftovers_as_seen(&see).is_empty());
     // Figures are kept at the end of minutes of work: whether they can be is found
