@@ -32,6 +32,8 @@ impl Unit {
     pub fn show(self, value: f64) -> String {
         match self {
             Unit::Times => format!("{value:.3}"),
+            // A quotient: nobody wants its hundredths.
+            Unit::Ticks if value >= 1000.0 => grouped(value.round()),
             Unit::Ticks | Unit::Exits | Unit::Bytes if value.fract() == 0.0 => grouped(value),
             Unit::Ticks | Unit::Exits | Unit::Bytes => format!("{value:.2}"),
         }
@@ -194,6 +196,7 @@ mod tests {
         {
             assert_eq!(Unit::Ticks.show(value), text);
         }
+        assert_eq!(Unit::Ticks.show(13046.34), "13,046");
         assert_eq!(Unit::Exits.show(2.5), "2.50");
         assert_eq!(Unit::Times.show(1.0), "1.000");
     }
