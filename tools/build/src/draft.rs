@@ -81,13 +81,19 @@ impl Draft {
         Ok(Draft { file, text, name, configuration, overrides, programs, files, machines })
     }
 
+    /// What the system is called: as its description's file, whatever options
+    /// change in it.
+    pub fn stem(&self) -> String {
+        self.file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// Where it is built. A derived system has a folder of its own, so that
     /// what one run boots is not replaced by another.
     pub fn folder(&self, workspace: &Workspace, platform: &Platform) -> Result<PathBuf> {
         let systems = platform.folder(workspace).join("systems");
-        let stem = self.file.file_stem().unwrap_or_default().to_string_lossy();
+        let stem = self.stem();
         let folder = if self.overrides.is_empty() {
-            systems.join(&*stem)
+            systems.join(stem)
         } else {
             let derived = systems.join("derived");
             let mut made_of = self.text.clone();
@@ -211,4 +217,28 @@ fn machine_memory(system: &System, copies: u64) -> Mebibytes {
         .max(end);
     let stepped = needed.div_ceil(MEMORY_STEP).saturating_mul(MEMORY_STEP >> 20);
     Mebibytes(u32::try_from(stepped).unwrap_or(u32::MAX)).max(DEFAULT_MEMORY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHECKOUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+    #[test]
+    fn options_change_where_a_system_is_built_but_not_what_it_is_called() {
+        let out = tempfile::tempdir().unwrap();
+        let workspace = Workspace { root: CHECKOUT.into(), out: out.path().into() };
+        let platform = Platform::default();
+        let read = |memory| {
+            let mut overrides = Overrides::default();
+            overrides.all.memory = memory;
+            let description = workspace.root.join("system.xml");
+            Draft::read(&workspace, &platform, &description, overrides).unwrap()
+        };
+        let (plain, larger) = (read(None), read(Some(512 << 20)));
+        let folder = |draft: &Draft| draft.folder(&workspace, &platform).unwrap();
+        assert_ne!(folder(&plain), folder(&larger));
+        assert_eq!([plain.stem(), larger.stem()], ["system", "system"]);
+    }
 }

@@ -60,6 +60,8 @@ pub struct Guest {
 /// A system, ready to boot.
 #[derive(Debug)]
 pub struct Built {
+    /// What the system is called: as its description's file.
+    pub name: String,
     /// The boot image.
     pub image: PathBuf,
     /// What a user boots on hardware, in one folder; not of the embedded board.
@@ -112,6 +114,7 @@ pub fn build_system(request: Request<'_>) -> Result<Built> {
 
     let folder = draft.folder(workspace, &platform)?;
     let lease = Lease::of(&folder).map_err(file("lock", &folder))?;
+    let name = draft.stem();
     let system = draft.realise(&folder, &platform, &domains, workspace)?;
     let made = match &ground {
         Ground::Embedded(kernel) => {
@@ -124,6 +127,7 @@ pub fn build_system(request: Request<'_>) -> Result<Built> {
     let bill = bill.then(|| make_bill(&system, &made, &parts, progress)).transpose()?;
     let guests = guests(&system.system, &system.configuration);
     Ok(Built {
+        name,
         hardware: Hardware::of(&system.configuration, &guests),
         bill,
         lease,

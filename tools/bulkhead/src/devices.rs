@@ -47,7 +47,7 @@ pub fn disk(
     };
     let path = match named {
         Some(path) => path.to_owned(),
-        None => own(&system_name(built), partitions, workspace, steps)?,
+        None => own(&built.name, partitions, workspace, steps)?,
     };
     let disk = Disk::open(&path)?;
     let size = fs::metadata(&path).map_err(file("examine", &path))?.len();
@@ -63,12 +63,6 @@ pub fn disk(
         ));
     }
     Ok(Some(disk))
-}
-
-/// The system's name, as its folder of built files has it.
-fn system_name(built: &Built) -> String {
-    let folder = built.image.parent().and_then(Path::file_name);
-    folder.map_or_else(|| "system".into(), |name| name.to_string_lossy().into_owned())
 }
 
 /// The disk of a system that nobody named one for.
