@@ -6,7 +6,7 @@ use bulkhead_config::{Disk, Interface, Limit, Vmm as Config};
 use sddf::block::{Client, InfoSource};
 use sddf::net::Lender;
 use sddf::serial::{Consumer, Producer, Shared};
-use sel4_microkit::{memory_region_opt, started};
+use sel4_microkit::{memory_region_opt, numbered_region, started};
 use shmem::{Read, ReadWrite, Region};
 use static_cell::{ConstStaticCell, StaticCell};
 use vmm_core::devices::virtio::{
@@ -56,31 +56,29 @@ struct Regions {
     info: Region<Read>,
 }
 
+/// The regions of a disk, if all are mapped.
+macro_rules! disk {
+    ($number:literal) => {
+        (|| {
+            Some(Regions {
+                requests: numbered_region!(ReadWrite, "blk", $number, "_requests")?,
+                responses: numbered_region!(ReadWrite, "blk", $number, "_responses")?,
+                data: numbered_region!(ReadWrite, "blk", $number, "_data")?,
+                info: numbered_region!(Read, "blk", $number, "_info")?,
+            })
+        })()
+    };
+}
+
 fn blocks(config: &Config, tsc: TscFrequency) -> [Option<&'static mut Block<'static>>; 2] {
     static DISKS: [StaticCell<Block<'static>>; 2] = [const { StaticCell::new() }; 2];
     static STORES: [ConstStaticCell<Store>; 2] = [const { ConstStaticCell::new(Store::new()) }; 2];
-    let first = || {
-        Some(Regions {
-            requests: memory_region_opt!(ReadWrite, blk0_requests_vaddr, blk0_requests_size)?,
-            responses: memory_region_opt!(ReadWrite, blk0_responses_vaddr, blk0_responses_size)?,
-            data: memory_region_opt!(ReadWrite, blk0_data_vaddr, blk0_data_size)?,
-            info: memory_region_opt!(Read, blk0_info_vaddr, blk0_info_size)?,
-        })
-    };
-    let second = || {
-        Some(Regions {
-            requests: memory_region_opt!(ReadWrite, blk1_requests_vaddr, blk1_requests_size)?,
-            responses: memory_region_opt!(ReadWrite, blk1_responses_vaddr, blk1_responses_size)?,
-            data: memory_region_opt!(ReadWrite, blk1_data_vaddr, blk1_data_size)?,
-            info: memory_region_opt!(Read, blk1_info_vaddr, blk1_info_size)?,
-        })
-    };
     let [store0, store1] = &STORES;
     let options = |index: usize| config.block.get(index).cloned().unwrap_or_default();
     let [disk0, disk1] = &DISKS;
     [
-        first().map(|regions| disk0.init(block(regions, store0.take(), &options(0), tsc))),
-        second().map(|regions| disk1.init(block(regions, store1.take(), &options(1), tsc))),
+        disk!(0).map(|regions| disk0.init(block(regions, store0.take(), &options(0), tsc))),
+        disk!(1).map(|regions| disk1.init(block(regions, store1.take(), &options(1), tsc))),
     ]
 }
 
@@ -107,40 +105,34 @@ struct Frames {
     data: Region<ReadWrite>,
 }
 
+/// The regions of an interface, of what it receives and of what it transmits, if all
+/// are mapped.
+macro_rules! interface {
+    ($number:literal) => {
+        (|| {
+            let receive = Frames {
+                free: numbered_region!(ReadWrite, "net", $number, "_rx_free")?,
+                active: numbered_region!(ReadWrite, "net", $number, "_rx_active")?,
+                data: numbered_region!(ReadWrite, "net", $number, "_rx_data")?,
+            };
+            let transmit = Frames {
+                free: numbered_region!(ReadWrite, "net", $number, "_tx_free")?,
+                active: numbered_region!(ReadWrite, "net", $number, "_tx_active")?,
+                data: numbered_region!(ReadWrite, "net", $number, "_tx_data")?,
+            };
+            Some((receive, transmit))
+        })()
+    };
+}
+
 fn nets(config: &Config, tsc: TscFrequency) -> [Option<&'static mut Net>; 2] {
     static INTERFACES: [StaticCell<Net>; 2] = [const { StaticCell::new() }; 2];
-    let first = || {
-        let receive = Frames {
-            free: memory_region_opt!(ReadWrite, net0_rx_free_vaddr, net0_rx_free_size)?,
-            active: memory_region_opt!(ReadWrite, net0_rx_active_vaddr, net0_rx_active_size)?,
-            data: memory_region_opt!(ReadWrite, net0_rx_data_vaddr, net0_rx_data_size)?,
-        };
-        let transmit = Frames {
-            free: memory_region_opt!(ReadWrite, net0_tx_free_vaddr, net0_tx_free_size)?,
-            active: memory_region_opt!(ReadWrite, net0_tx_active_vaddr, net0_tx_active_size)?,
-            data: memory_region_opt!(ReadWrite, net0_tx_data_vaddr, net0_tx_data_size)?,
-        };
-        Some((receive, transmit))
-    };
-    let second = || {
-        let receive = Frames {
-            free: memory_region_opt!(ReadWrite, net1_rx_free_vaddr, net1_rx_free_size)?,
-            active: memory_region_opt!(ReadWrite, net1_rx_active_vaddr, net1_rx_active_size)?,
-            data: memory_region_opt!(ReadWrite, net1_rx_data_vaddr, net1_rx_data_size)?,
-        };
-        let transmit = Frames {
-            free: memory_region_opt!(ReadWrite, net1_tx_free_vaddr, net1_tx_free_size)?,
-            active: memory_region_opt!(ReadWrite, net1_tx_active_vaddr, net1_tx_active_size)?,
-            data: memory_region_opt!(ReadWrite, net1_tx_data_vaddr, net1_tx_data_size)?,
-        };
-        Some((receive, transmit))
-    };
     // An interface without an address is none; the configuration is held to that.
     let [options0, options1] = [config.net.first(), config.net.get(1)];
     let [net0, net1] = &INTERFACES;
     [
-        options0.and_then(|options| Some(net0.init(net(first()?, options, tsc)))),
-        options1.and_then(|options| Some(net1.init(net(second()?, options, tsc)))),
+        options0.and_then(|options| Some(net0.init(net(interface!(0)?, options, tsc)))),
+        options1.and_then(|options| Some(net1.init(net(interface!(1)?, options, tsc)))),
     ]
 }
 

@@ -36,7 +36,7 @@ use bulkhead_config::{BlkVirt, CLIENTS_MAX};
 use sddf::block::{AttachError, Client, InfoSink, InfoSource, Server, Window};
 use sel4_microkit::{
     Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
-    memory_region, memory_region_opt, protection_domain, started,
+    each_of_8, memory_region, numbered_region, protection_domain, started,
 };
 use shmem::{ReadWrite, Region};
 
@@ -60,53 +60,13 @@ struct Regions {
 }
 
 macro_rules! client {
-    (
-        $requests:ident $requests_size:ident $responses:ident $responses_size:ident
-        $info:ident $info_size:ident
-    ) => {
+    ($number:literal) => {
         Regions {
-            requests: memory_region_opt!(ReadWrite, $requests, $requests_size),
-            responses: memory_region_opt!(ReadWrite, $responses, $responses_size),
-            info: memory_region_opt!(ReadWrite, $info, $info_size),
+            requests: numbered_region!(ReadWrite, "client", $number, "_requests"),
+            responses: numbered_region!(ReadWrite, "client", $number, "_responses"),
+            info: numbered_region!(ReadWrite, "client", $number, "_info"),
         }
     };
-}
-
-fn client_regions() -> [Regions; CLIENTS_MAX] {
-    [
-        client!(
-            client0_requests_vaddr client0_requests_size
-            client0_responses_vaddr client0_responses_size client0_info_vaddr client0_info_size
-        ),
-        client!(
-            client1_requests_vaddr client1_requests_size
-            client1_responses_vaddr client1_responses_size client1_info_vaddr client1_info_size
-        ),
-        client!(
-            client2_requests_vaddr client2_requests_size
-            client2_responses_vaddr client2_responses_size client2_info_vaddr client2_info_size
-        ),
-        client!(
-            client3_requests_vaddr client3_requests_size
-            client3_responses_vaddr client3_responses_size client3_info_vaddr client3_info_size
-        ),
-        client!(
-            client4_requests_vaddr client4_requests_size
-            client4_responses_vaddr client4_responses_size client4_info_vaddr client4_info_size
-        ),
-        client!(
-            client5_requests_vaddr client5_requests_size
-            client5_responses_vaddr client5_responses_size client5_info_vaddr client5_info_size
-        ),
-        client!(
-            client6_requests_vaddr client6_requests_size
-            client6_responses_vaddr client6_responses_size client6_info_vaddr client6_info_size
-        ),
-        client!(
-            client7_requests_vaddr client7_requests_size
-            client7_responses_vaddr client7_responses_size client7_info_vaddr client7_info_size
-        ),
-    ]
 }
 
 impl Regions {
@@ -134,8 +94,8 @@ fn init() -> Domain {
         info: started(InfoSource::new(&memory_region!(Read, driver_info_vaddr, driver_info_size))),
         data: table,
     }));
-    for (number, (client, regions)) in config.clients.into_iter().zip(client_regions()).enumerate()
-    {
+    let clients: [Regions; CLIENTS_MAX] = each_of_8!(client);
+    for (number, (client, regions)) in config.clients.into_iter().zip(clients).enumerate() {
         let Some((server, info)) = regions.ends() else {
             panic!(
                 "the configuration names client {number}, {}, but not all its regions are mapped",

@@ -27,7 +27,7 @@ use entropy_core::{
 use sddf::serial::{Producer, Shared};
 use sel4_microkit::{
     Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
-    memory_region, memory_region_opt, protection_domain, started,
+    each_of_8, memory_region, numbered_region, protection_domain, started,
 };
 use shmem::{ReadWrite, Region};
 
@@ -43,25 +43,12 @@ struct Domain {
     told: Option<Failure>,
 }
 
+/// Words and bytes of a client's queue.
 macro_rules! client {
-    ($queue:ident $queue_size:ident $data:ident $data_size:ident) => {
-        memory_region_opt!(ReadWrite, $queue, $queue_size)
-            .zip(memory_region_opt!(ReadWrite, $data, $data_size))
+    ($number:literal) => {
+        numbered_region!(ReadWrite, "client", $number, "_queue")
+            .zip(numbered_region!(ReadWrite, "client", $number, "_data"))
     };
-}
-
-/// Words and bytes of each client's queue.
-fn client_regions() -> [Option<(Region<ReadWrite>, Region<ReadWrite>)>; CLIENTS_MAX] {
-    [
-        client!(client0_queue_vaddr client0_queue_size client0_data_vaddr client0_data_size),
-        client!(client1_queue_vaddr client1_queue_size client1_data_vaddr client1_data_size),
-        client!(client2_queue_vaddr client2_queue_size client2_data_vaddr client2_data_size),
-        client!(client3_queue_vaddr client3_queue_size client3_data_vaddr client3_data_size),
-        client!(client4_queue_vaddr client4_queue_size client4_data_vaddr client4_data_size),
-        client!(client5_queue_vaddr client5_queue_size client5_data_vaddr client5_data_size),
-        client!(client6_queue_vaddr client6_queue_size client6_data_vaddr client6_data_size),
-        client!(client7_queue_vaddr client7_queue_size client7_data_vaddr client7_data_size),
-    ]
 }
 
 #[protection_domain]
@@ -71,7 +58,8 @@ fn init() -> Domain {
     let mut server = Server::new(started(Generator::new(hardware)));
     let config: Entropy =
         started(bulkhead_config::load(&memory_region!(Read, config_vaddr, config_size)));
-    for (number, (name, regions)) in config.clients.iter().zip(client_regions()).enumerate() {
+    let clients: [Option<(Region<ReadWrite>, Region<ReadWrite>)>; CLIENTS_MAX] = each_of_8!(client);
+    for (number, (name, regions)) in config.clients.iter().zip(clients).enumerate() {
         let Some((queue, data)) = regions else {
             panic!(
                 "the configuration names client {number}, {name}, but not both its regions are mapped"

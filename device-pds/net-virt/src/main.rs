@@ -45,7 +45,7 @@ use rate::{Limiter, Rate};
 use sddf::net::{AttachError, Borrower, Lender};
 use sel4_microkit::{
     Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
-    memory_region, memory_region_opt, protection_domain, started, timestamp_counter,
+    each_of_8, memory_region, numbered_region, protection_domain, started, timestamp_counter,
 };
 use shmem::{Read, ReadWrite, Region};
 
@@ -75,89 +75,16 @@ struct Regions {
 }
 
 macro_rules! client {
-    (
-        $tx_active:ident $tx_active_size:ident $tx_free:ident $tx_free_size:ident
-        $tx_data:ident $tx_data_size:ident $rx_free:ident $rx_free_size:ident
-        $rx_active:ident $rx_active_size:ident $rx_data:ident $rx_data_size:ident
-    ) => {
+    ($number:literal) => {
         Regions {
-            tx_active: memory_region_opt!(ReadWrite, $tx_active, $tx_active_size),
-            tx_free: memory_region_opt!(ReadWrite, $tx_free, $tx_free_size),
-            tx_data: memory_region_opt!(Read, $tx_data, $tx_data_size),
-            rx_free: memory_region_opt!(ReadWrite, $rx_free, $rx_free_size),
-            rx_active: memory_region_opt!(ReadWrite, $rx_active, $rx_active_size),
-            rx_data: memory_region_opt!(ReadWrite, $rx_data, $rx_data_size),
+            tx_active: numbered_region!(ReadWrite, "client", $number, "_tx_active"),
+            tx_free: numbered_region!(ReadWrite, "client", $number, "_tx_free"),
+            tx_data: numbered_region!(Read, "client", $number, "_tx_data"),
+            rx_free: numbered_region!(ReadWrite, "client", $number, "_rx_free"),
+            rx_active: numbered_region!(ReadWrite, "client", $number, "_rx_active"),
+            rx_data: numbered_region!(ReadWrite, "client", $number, "_rx_data"),
         }
     };
-}
-
-fn client_regions() -> [Regions; CLIENTS_MAX] {
-    [
-        client!(
-            client0_tx_active_vaddr client0_tx_active_size
-            client0_tx_free_vaddr client0_tx_free_size
-            client0_tx_data_vaddr client0_tx_data_size
-            client0_rx_free_vaddr client0_rx_free_size
-            client0_rx_active_vaddr client0_rx_active_size
-            client0_rx_data_vaddr client0_rx_data_size
-        ),
-        client!(
-            client1_tx_active_vaddr client1_tx_active_size
-            client1_tx_free_vaddr client1_tx_free_size
-            client1_tx_data_vaddr client1_tx_data_size
-            client1_rx_free_vaddr client1_rx_free_size
-            client1_rx_active_vaddr client1_rx_active_size
-            client1_rx_data_vaddr client1_rx_data_size
-        ),
-        client!(
-            client2_tx_active_vaddr client2_tx_active_size
-            client2_tx_free_vaddr client2_tx_free_size
-            client2_tx_data_vaddr client2_tx_data_size
-            client2_rx_free_vaddr client2_rx_free_size
-            client2_rx_active_vaddr client2_rx_active_size
-            client2_rx_data_vaddr client2_rx_data_size
-        ),
-        client!(
-            client3_tx_active_vaddr client3_tx_active_size
-            client3_tx_free_vaddr client3_tx_free_size
-            client3_tx_data_vaddr client3_tx_data_size
-            client3_rx_free_vaddr client3_rx_free_size
-            client3_rx_active_vaddr client3_rx_active_size
-            client3_rx_data_vaddr client3_rx_data_size
-        ),
-        client!(
-            client4_tx_active_vaddr client4_tx_active_size
-            client4_tx_free_vaddr client4_tx_free_size
-            client4_tx_data_vaddr client4_tx_data_size
-            client4_rx_free_vaddr client4_rx_free_size
-            client4_rx_active_vaddr client4_rx_active_size
-            client4_rx_data_vaddr client4_rx_data_size
-        ),
-        client!(
-            client5_tx_active_vaddr client5_tx_active_size
-            client5_tx_free_vaddr client5_tx_free_size
-            client5_tx_data_vaddr client5_tx_data_size
-            client5_rx_free_vaddr client5_rx_free_size
-            client5_rx_active_vaddr client5_rx_active_size
-            client5_rx_data_vaddr client5_rx_data_size
-        ),
-        client!(
-            client6_tx_active_vaddr client6_tx_active_size
-            client6_tx_free_vaddr client6_tx_free_size
-            client6_tx_data_vaddr client6_tx_data_size
-            client6_rx_free_vaddr client6_rx_free_size
-            client6_rx_active_vaddr client6_rx_active_size
-            client6_rx_data_vaddr client6_rx_data_size
-        ),
-        client!(
-            client7_tx_active_vaddr client7_tx_active_size
-            client7_tx_free_vaddr client7_tx_free_size
-            client7_tx_data_vaddr client7_tx_data_size
-            client7_rx_free_vaddr client7_rx_free_size
-            client7_rx_active_vaddr client7_rx_active_size
-            client7_rx_data_vaddr client7_rx_data_size
-        ),
-    ]
 }
 
 impl Regions {
@@ -215,7 +142,8 @@ fn wire(switch: &mut Switch, config: &NetVirt, hz: u64) {
         let policy = UplinkPolicy { limit, groups: groups(config.group_frames, hz) };
         switch.connect(uplink(config), policy);
     }
-    for (number, (port, regions)) in config.ports.iter().zip(client_regions()).enumerate() {
+    let clients: [Regions; CLIENTS_MAX] = each_of_8!(client);
+    for (number, (port, regions)) in config.ports.iter().zip(clients).enumerate() {
         let NetPort { name, macs, learn, uplink, limit, group_frames, peers: _ } = port;
         let Some(parts) = regions.ends() else {
             panic!(

@@ -22,9 +22,10 @@ use bulkhead_config::{PCI_DEVICES_MAX, Pci};
 use pci_bus::{Place, Status, StatusSink};
 use pci_core::{ConfigSpace, Host};
 use sel4_microkit::{
-    Channel, ChannelSet, Handler, Infallible, IoPort, debug_println, memory_region,
-    memory_region_opt, protection_domain, started,
+    Channel, ChannelSet, Handler, Infallible, IoPort, debug_println, each_of_8, memory_region,
+    numbered_region, protection_domain, started,
 };
+use shmem::{ReadWrite, Region};
 
 /// Configuration mechanism 1 (PCI Local Bus Specification 3.0, 3.2.2.3.2).
 const PORTS: IoPort = IoPort::new(0);
@@ -62,20 +63,18 @@ impl ConfigSpace for Ports {
 
 struct Domain;
 
+/// The page in which a driver finds what became of its device.
+macro_rules! status {
+    ($number:literal) => {
+        numbered_region!(ReadWrite, "client", $number, "_status")
+    };
+}
+
 #[protection_domain]
 fn init() -> Domain {
     let config = memory_region!(Read, config_vaddr, config_size);
     let config: Pci = started(bulkhead_config::load(&config));
-    let regions: [_; PCI_DEVICES_MAX] = [
-        memory_region_opt!(ReadWrite, client0_status_vaddr, client0_status_size),
-        memory_region_opt!(ReadWrite, client1_status_vaddr, client1_status_size),
-        memory_region_opt!(ReadWrite, client2_status_vaddr, client2_status_size),
-        memory_region_opt!(ReadWrite, client3_status_vaddr, client3_status_size),
-        memory_region_opt!(ReadWrite, client4_status_vaddr, client4_status_size),
-        memory_region_opt!(ReadWrite, client5_status_vaddr, client5_status_size),
-        memory_region_opt!(ReadWrite, client6_status_vaddr, client6_status_size),
-        memory_region_opt!(ReadWrite, client7_status_vaddr, client7_status_size),
-    ];
+    let regions: [Option<Region<ReadWrite>>; PCI_DEVICES_MAX] = each_of_8!(status);
     let sinks = regions.map(|region| region.map(|region| started(StatusSink::new(&region))));
     let sink = |client: usize| match sinks.get(client).and_then(Option::as_ref) {
         Some(sink) => sink,

@@ -29,7 +29,7 @@ use ramdisk_core::{Data, Disk, Outcome, Ramdisk};
 use sddf::block::{InfoSink, Server, Window};
 use sel4_microkit::{
     Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
-    memory_region, memory_region_opt, protection_domain, started,
+    each_of_8, memory_region, numbered_region, protection_domain, started,
 };
 use shmem::{ReadWrite, Region};
 
@@ -40,17 +40,10 @@ struct Domain {
     notifications: Notifications,
 }
 
-fn data_regions() -> [Option<Region<ReadWrite>>; DATA_REGIONS_MAX] {
-    [
-        memory_region_opt!(ReadWrite, data0_vaddr, data0_size),
-        memory_region_opt!(ReadWrite, data1_vaddr, data1_size),
-        memory_region_opt!(ReadWrite, data2_vaddr, data2_size),
-        memory_region_opt!(ReadWrite, data3_vaddr, data3_size),
-        memory_region_opt!(ReadWrite, data4_vaddr, data4_size),
-        memory_region_opt!(ReadWrite, data5_vaddr, data5_size),
-        memory_region_opt!(ReadWrite, data6_vaddr, data6_size),
-        memory_region_opt!(ReadWrite, data7_vaddr, data7_size),
-    ]
+macro_rules! data {
+    ($number:literal) => {
+        numbered_region!(ReadWrite, "data", $number)
+    };
 }
 
 #[protection_domain]
@@ -67,17 +60,16 @@ fn init() -> Domain {
     } else {
         Disk::Writable(memory_region!(ReadWrite, disk_vaddr, disk_size))
     };
-    let data = config.data.into_iter().zip(data_regions()).enumerate().map(
-        |(number, (named, region))| {
-            let Some(region) = region else {
-                panic!(
-                    "the configuration names data region {number}, {}, and data{number} is not mapped",
-                    named.name
-                );
-            };
-            Data { window: Window { base: named.base, size: named.size }, region }
-        },
-    );
+    let regions: [Option<Region<ReadWrite>>; DATA_REGIONS_MAX] = each_of_8!(data);
+    let data = config.data.into_iter().zip(regions).enumerate().map(|(number, (named, region))| {
+        let Some(region) = region else {
+            panic!(
+                "the configuration names data region {number}, {}, and data{number} is not mapped",
+                named.name
+            );
+        };
+        Data { window: Window { base: named.base, size: named.size }, region }
+    });
     let ramdisk = started(Ramdisk::new(server, &info, disk, data));
     let mut domain = Domain { ramdisk, notifications: Notifications::default() };
     domain.serve();

@@ -32,7 +32,7 @@ use bulkhead_config::{CLIENTS_MAX, SerialVirt};
 use sddf::serial::{Consumer, PeerError, Producer, Shared};
 use sel4_microkit::{
     Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
-    memory_region, memory_region_opt, protection_domain, started,
+    each_of_8, memory_region, numbered_region, protection_domain, started,
 };
 use serial_virt_core::{ClientQueues, Virt};
 use shmem::{Read, ReadWrite, Region};
@@ -58,54 +58,14 @@ struct Regions {
 }
 
 macro_rules! client {
-    (
-        $tx_queue:ident $tx_queue_size:ident $tx_data:ident $tx_data_size:ident
-        $rx_queue:ident $rx_queue_size:ident $rx_data:ident $rx_data_size:ident
-    ) => {
+    ($number:literal) => {
         Regions {
-            tx_queue: memory_region_opt!(ReadWrite, $tx_queue, $tx_queue_size),
-            tx_data: memory_region_opt!(Read, $tx_data, $tx_data_size),
-            rx_queue: memory_region_opt!(ReadWrite, $rx_queue, $rx_queue_size),
-            rx_data: memory_region_opt!(ReadWrite, $rx_data, $rx_data_size),
+            tx_queue: numbered_region!(ReadWrite, "client", $number, "_tx_queue"),
+            tx_data: numbered_region!(Read, "client", $number, "_tx_data"),
+            rx_queue: numbered_region!(ReadWrite, "client", $number, "_rx_queue"),
+            rx_data: numbered_region!(ReadWrite, "client", $number, "_rx_data"),
         }
     };
-}
-
-fn client_regions() -> [Regions; CLIENTS_MAX] {
-    [
-        client!(
-            client0_tx_queue_vaddr client0_tx_queue_size client0_tx_data_vaddr client0_tx_data_size
-            client0_rx_queue_vaddr client0_rx_queue_size client0_rx_data_vaddr client0_rx_data_size
-        ),
-        client!(
-            client1_tx_queue_vaddr client1_tx_queue_size client1_tx_data_vaddr client1_tx_data_size
-            client1_rx_queue_vaddr client1_rx_queue_size client1_rx_data_vaddr client1_rx_data_size
-        ),
-        client!(
-            client2_tx_queue_vaddr client2_tx_queue_size client2_tx_data_vaddr client2_tx_data_size
-            client2_rx_queue_vaddr client2_rx_queue_size client2_rx_data_vaddr client2_rx_data_size
-        ),
-        client!(
-            client3_tx_queue_vaddr client3_tx_queue_size client3_tx_data_vaddr client3_tx_data_size
-            client3_rx_queue_vaddr client3_rx_queue_size client3_rx_data_vaddr client3_rx_data_size
-        ),
-        client!(
-            client4_tx_queue_vaddr client4_tx_queue_size client4_tx_data_vaddr client4_tx_data_size
-            client4_rx_queue_vaddr client4_rx_queue_size client4_rx_data_vaddr client4_rx_data_size
-        ),
-        client!(
-            client5_tx_queue_vaddr client5_tx_queue_size client5_tx_data_vaddr client5_tx_data_size
-            client5_rx_queue_vaddr client5_rx_queue_size client5_rx_data_vaddr client5_rx_data_size
-        ),
-        client!(
-            client6_tx_queue_vaddr client6_tx_queue_size client6_tx_data_vaddr client6_tx_data_size
-            client6_rx_queue_vaddr client6_rx_queue_size client6_rx_data_vaddr client6_rx_data_size
-        ),
-        client!(
-            client7_tx_queue_vaddr client7_tx_queue_size client7_tx_data_vaddr client7_tx_data_size
-            client7_rx_queue_vaddr client7_rx_queue_size client7_rx_data_vaddr client7_rx_data_size
-        ),
-    ]
 }
 
 impl Regions {
@@ -135,7 +95,8 @@ fn init() -> Domain {
 
     let config = memory_region!(Read, config_vaddr, config_size);
     let config: SerialVirt = started(bulkhead_config::load(&config));
-    for (number, (name, regions)) in config.clients.into_iter().zip(client_regions()).enumerate() {
+    let clients: [Regions; CLIENTS_MAX] = each_of_8!(client);
+    for (number, (name, regions)) in config.clients.into_iter().zip(clients).enumerate() {
         let Some(queues) = regions.queues() else {
             panic!(
                 "the configuration names client {number}, {name}, but not all its regions are mapped"

@@ -28,7 +28,7 @@
 use bulkhead_config::CLIENTS_MAX;
 use sddf::serial::{Consumer, Shared};
 use sel4_microkit::{
-    Channel, ChannelSet, Handler, Infallible, IoPort, memory_region, memory_region_opt,
+    Channel, ChannelSet, Handler, Infallible, IoPort, each_of_8, memory_region, numbered_region,
     protection_domain, started, timestamp_counter, var,
 };
 use serial_driver_core::ports::PortRange;
@@ -54,12 +54,11 @@ type Regions = (Option<Region<ReadWrite>>, Option<Region<Read>>, Option<Region<R
 
 /// The regions of one client.
 macro_rules! client {
-    ($queue_vaddr:ident $queue_size:ident $data_vaddr:ident $data_size:ident
-        $statistics_vaddr:ident $statistics_size:ident) => {
+    ($number:literal) => {
         (
-            memory_region_opt!(ReadWrite, $queue_vaddr, $queue_size),
-            memory_region_opt!(Read, $data_vaddr, $data_size),
-            memory_region_opt!(Read, $statistics_vaddr, $statistics_size),
+            numbered_region!(ReadWrite, "client", $number, "_queue"),
+            numbered_region!(Read, "client", $number, "_data"),
+            numbered_region!(Read, "client", $number, "_statistics"),
         )
     };
 }
@@ -72,24 +71,7 @@ fn init() -> Domain {
     let config = memory_region!(Read, config_vaddr, config_size);
     let config: bulkhead_config::Status = started(bulkhead_config::load(&config));
 
-    let regions: [Regions; CLIENTS_MAX] = [
-        client!(client0_queue_vaddr client0_queue_size client0_data_vaddr client0_data_size
-            client0_statistics_vaddr client0_statistics_size),
-        client!(client1_queue_vaddr client1_queue_size client1_data_vaddr client1_data_size
-            client1_statistics_vaddr client1_statistics_size),
-        client!(client2_queue_vaddr client2_queue_size client2_data_vaddr client2_data_size
-            client2_statistics_vaddr client2_statistics_size),
-        client!(client3_queue_vaddr client3_queue_size client3_data_vaddr client3_data_size
-            client3_statistics_vaddr client3_statistics_size),
-        client!(client4_queue_vaddr client4_queue_size client4_data_vaddr client4_data_size
-            client4_statistics_vaddr client4_statistics_size),
-        client!(client5_queue_vaddr client5_queue_size client5_data_vaddr client5_data_size
-            client5_statistics_vaddr client5_statistics_size),
-        client!(client6_queue_vaddr client6_queue_size client6_data_vaddr client6_data_size
-            client6_statistics_vaddr client6_statistics_size),
-        client!(client7_queue_vaddr client7_queue_size client7_data_vaddr client7_data_size
-            client7_statistics_vaddr client7_statistics_size),
-    ];
+    let regions: [Regions; CLIENTS_MAX] = each_of_8!(client);
     for (number, (name, regions)) in config.clients.into_iter().zip(regions).enumerate() {
         let (Some(queue), Some(data), statistics) = regions else {
             panic!(

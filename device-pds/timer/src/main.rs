@@ -27,10 +27,10 @@
 use deadline::{ClientWord, ClockWriter, Tsc};
 use sel4_microkit::{
     Channel, ChannelSet, DeferredAction, Handler, MessageInfo, Notifications, debug_println,
-    get_mr, memory_region, memory_region_opt, protection_domain, set_mr, started,
+    each_of_8, get_mr, memory_region, numbered_region, protection_domain, set_mr, started,
     timestamp_counter,
 };
-use shmem::{ReadWrite, Region, Word32};
+use shmem::{Read, ReadWrite, Region, Word32};
 use timer_core::calibrate::calibrate;
 use timer_core::hpet::{BLOCK_SIZE, Hpet, HpetError, Register, Registers};
 use timer_core::{CLIENTS_MAX, Call, ClientSet, Timer};
@@ -69,6 +69,13 @@ struct Domain {
     notifications: Notifications,
 }
 
+/// The page of a client with its deadline.
+macro_rules! deadline {
+    ($number:literal) => {
+        numbered_region!(Read, "client", $number, "_deadline")
+    };
+}
+
 #[protection_domain]
 fn init() -> Domain {
     let block = memory_region!(ReadWrite, hpet_vaddr, hpet_size);
@@ -78,16 +85,7 @@ fn init() -> Domain {
     let frequency = started(calibrate(&hpet, now));
     debug_println!("timer: time-stamp counter at {} Hz", frequency.hz());
     started(ClockWriter::new(&clock)).publish(frequency);
-    let regions: [_; CLIENTS_MAX] = [
-        memory_region_opt!(Read, client0_deadline_vaddr, client0_deadline_size),
-        memory_region_opt!(Read, client1_deadline_vaddr, client1_deadline_size),
-        memory_region_opt!(Read, client2_deadline_vaddr, client2_deadline_size),
-        memory_region_opt!(Read, client3_deadline_vaddr, client3_deadline_size),
-        memory_region_opt!(Read, client4_deadline_vaddr, client4_deadline_size),
-        memory_region_opt!(Read, client5_deadline_vaddr, client5_deadline_size),
-        memory_region_opt!(Read, client6_deadline_vaddr, client6_deadline_size),
-        memory_region_opt!(Read, client7_deadline_vaddr, client7_deadline_size),
-    ];
+    let regions: [Option<Region<Read>>; CLIENTS_MAX] = each_of_8!(deadline);
     let words = regions.map(|region| region.map(|region| started(ClientWord::new(&region))));
     let clients = words.each_ref().map(Option::is_some);
     let timer = Timer::new(hpet, frequency, words);

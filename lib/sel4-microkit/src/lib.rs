@@ -82,7 +82,7 @@ macro_rules! debug_println {
 #[doc(hidden)]
 pub mod _private {
     pub use crate::entry::{panicked, run_main};
-    pub use crate::symbols::{Patched, region, region_opt};
+    pub use crate::symbols::{Patched, region_opt};
     pub use sel4::debug::Console;
     pub use shmem;
 }

@@ -31,12 +31,20 @@ impl<T: Copy> Patched<T> {
 /// `var!(name: u64 = 0)`.
 #[macro_export]
 macro_rules! var {
-    ($symbol:ident: $type:ty = $default:expr) => {{
-        #[allow(non_upper_case_globals)]
-        #[unsafe(no_mangle)]
+    ($symbol:ident: $type:ty = $default:expr) => {
+        $crate::_named_var!([stringify!($symbol)]: $type = $default)
+    };
+}
+
+/// As [`var!`], of a name in parts.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! _named_var {
+    ([$($part:expr),+]: $type:ty = $default:expr) => {{
+        #[unsafe(export_name = concat!($($part),+))]
         #[unsafe(link_section = ".data")]
-        static $symbol: $crate::_private::Patched<$type> = $crate::_private::Patched::new($default);
-        $symbol.get()
+        static PATCHED: $crate::_private::Patched<$type> = $crate::_private::Patched::new($default);
+        PATCHED.get()
     }};
 }
 
@@ -45,45 +53,56 @@ macro_rules! var {
 /// Panics with the symbol's name if the system description maps none.
 #[macro_export]
 macro_rules! memory_region {
-    ($rights:ident, $vaddr:ident, $size:ident) => {{
-        let vaddr = $crate::var!($vaddr: u64 = 0);
-        let size = $crate::var!($size: u64 = 0);
-        // SAFETY: the tool sets both from one mapping of the system
-        // description, which outlives the program and holds no Rust object.
-        unsafe {
-            $crate::_private::region::<$crate::_private::shmem::$rights>(
-                vaddr,
-                size,
-                stringify!($vaddr),
-            )
+    ($rights:ident, $vaddr:ident, $size:ident) => {
+        match $crate::memory_region_opt!($rights, $vaddr, $size) {
+            Some(region) => region,
+            None => {
+                panic!("the system description maps no region with setvar {}", stringify!($vaddr))
+            }
         }
-    }};
+    };
 }
 
 /// As [`memory_region!`], but `None` if the system description maps none.
 #[macro_export]
 macro_rules! memory_region_opt {
-    ($rights:ident, $vaddr:ident, $size:ident) => {{
-        let vaddr = $crate::var!($vaddr: u64 = 0);
-        let size = $crate::var!($size: u64 = 0);
-        // SAFETY: as in `memory_region!`.
+    ($rights:ident, $vaddr:ident, $size:ident) => {
+        $crate::_named_region!($rights, [stringify!($vaddr)], [stringify!($size)])
+    };
+}
+
+/// As [`memory_region_opt!`], for one of several that are alike, by its number:
+/// `numbered_region!(ReadWrite, "client", 2, "_data")` has the symbols
+/// `client2_data_vaddr` and `client2_data_size`.
+#[macro_export]
+macro_rules! numbered_region {
+    ($rights:ident, $($part:expr),+) => {
+        $crate::_named_region!($rights, [$($part),+, "_vaddr"], [$($part),+, "_size"])
+    };
+}
+
+/// A region whose symbols have names in parts.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! _named_region {
+    ($rights:ident, [$($vaddr:expr),+], [$($size:expr),+]) => {{
+        let vaddr = $crate::_named_var!([$($vaddr),+]: u64 = 0);
+        let size = $crate::_named_var!([$($size),+]: u64 = 0);
+        // SAFETY: the tool sets both from one mapping of the system
+        // description, which outlives the program and holds no Rust object.
         unsafe {
             $crate::_private::region_opt::<$crate::_private::shmem::$rights>(vaddr, size)
         }
     }};
 }
 
-/// The region at `vaddr`.
-///
-/// # Safety
-/// As [`region_opt`].
-#[doc(hidden)]
-pub unsafe fn region<R: shmem::Rights>(vaddr: u64, size: u64, symbol: &str) -> Region<R> {
-    // SAFETY: the caller's.
-    match unsafe { region_opt(vaddr, size) } {
-        Some(region) => region,
-        None => panic!("the system description maps no region with setvar {symbol}"),
-    }
+/// What a macro makes of each number from 0 to 7, as an array: for the regions of
+/// so many clients ([`numbered_region!`]).
+#[macro_export]
+macro_rules! each_of_8 {
+    ($make:ident) => {
+        [$make!(0), $make!(1), $make!(2), $make!(3), $make!(4), $make!(5), $make!(6), $make!(7)]
+    };
 }
 
 /// The region at `vaddr`, if that is not zero.
