@@ -23,7 +23,7 @@ use crate::{
     CONSOLE, TIMER, VCPU,
     guest::Pristine,
     memory::{Image, Ram},
-    outside::{ConsoleRegions, Doorbell},
+    outside::{ConsoleRegions, Doorbell, rung},
     sleep::Timer,
     status::Status,
     virtio,
@@ -166,7 +166,8 @@ impl<'s> Machine<'s> {
                 Next::Guest(Outcome::Halt { until }) => {
                     self.vm.statistics.set(Counter::KernelCalls, self.cpu.calls());
                     self.doorbell.flush();
-                    self.timer.sleep(until, &self.vm.statistics);
+                    let channels = self.timer.sleep(until, &self.vm.statistics);
+                    self.vm.rung(rung(channels));
                     Next::Guest(self.vm.notified(
                         &mut self.cpu,
                         &mut self.ram,
@@ -206,8 +207,9 @@ impl<'s> Machine<'s> {
                         self.vm.settle(next, &mut self.cpu, &mut self.ram)
                     }
                 }
-                Stopped::Notified(arrival) => {
+                Stopped::Notified(arrival, channels) => {
                     self.vm.statistics.returned(self.cpu.now().0);
+                    self.vm.rung(rung(channels));
                     let outcome =
                         self.vm.notified(&mut self.cpu, &mut self.ram, &mut self.doorbell, arrival);
                     self.attend(false);
@@ -227,7 +229,8 @@ impl<'s> Machine<'s> {
     /// Sees to what the guest's devices left for the outside.
     fn attend(&mut self, everything: bool) {
         let answered = if everything { self.doorbell.flush() } else { self.doorbell.ring() };
-        if answered {
+        if !answered.is_empty() {
+            self.vm.rung(answered);
             // What was answered already reaches the guest with this exit: else it
             // would take an interrupt-window exit of its own.
             self.vm.serve(&mut self.ram, &mut self.doorbell, self.cpu.now());

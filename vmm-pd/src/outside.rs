@@ -8,9 +8,12 @@ use core::fmt::{self, Write as _};
 
 use heapless::String;
 use sddf::serial::{Consumer, LayoutError, PeerError, Producer, Shared, Space};
-use sel4_microkit::Channel;
+use sel4_microkit::{Channel, ChannelSet};
 use shmem::{Read, ReadWrite, Region};
-use vmm_core::{devices::virtio::Device, outside::Outside};
+use vmm_core::{
+    devices::virtio::{Device, DeviceSet},
+    outside::Outside,
+};
 
 /// Bytes staged before they are handed over without a line's end.
 const BATCH: u32 = 128;
@@ -24,6 +27,18 @@ const COMPLAINT: usize = 200;
 /// The channel of who serves the first virtio device; the others' follow in the
 /// order of [`Device::ALL`].
 const FIRST_DEVICE: usize = 3;
+
+/// The virtio devices whose servers these channels lead to.
+pub fn rung(channels: ChannelSet) -> DeviceSet {
+    let mut devices = DeviceSet::NONE;
+    for channel in channels {
+        let device = channel.index().checked_sub(FIRST_DEVICE).and_then(|i| Device::ALL.get(i));
+        if let Some(device) = device {
+            devices.insert(*device);
+        }
+    }
+    devices
+}
 
 /// The console's four regions.
 #[derive(Debug)]
@@ -48,8 +63,8 @@ pub struct Doorbell {
     channel: Channel,
     debug: String<DEBUG_LINE>,
     debug_complete: bool,
-    /// Servers of virtio devices that must be notified: a bit each.
-    devices: u8,
+    /// Virtio devices whose servers must be notified.
+    devices: DeviceSet,
     /// What is to be told of a device; of several, the first.
     complaint: Option<String<COMPLAINT>>,
     /// Something waits for [`Doorbell::flush`], [`Doorbell::ring`] or
@@ -73,7 +88,7 @@ impl Doorbell {
             channel,
             debug: String::new(),
             debug_complete: false,
-            devices: 0,
+            devices: DeviceSet::NONE,
             complaint: None,
             busy: false,
         })
@@ -83,7 +98,7 @@ impl Doorbell {
     ///
     /// # Returns
     /// As [`Doorbell::ring`].
-    pub fn flush(&mut self) -> bool {
+    pub fn flush(&mut self) -> DeviceSet {
         if self.staged > 0
             && let Ok(tx) = &mut self.tx
         {
@@ -108,19 +123,17 @@ impl Doorbell {
     /// Rings if something was handed over or taken since.
     ///
     /// # Returns
-    /// Whether a virtio device's server was rung. It ranks above this domain, so that
-    /// it may have answered already.
-    pub fn ring(&mut self) -> bool {
+    /// The virtio devices whose servers were rung. Those rank above this domain, so
+    /// that they may have answered already.
+    pub fn ring(&mut self) -> DeviceSet {
         if core::mem::take(&mut self.ring) {
             self.channel.notify();
         }
         let devices = core::mem::take(&mut self.devices);
-        if devices != 0 {
-            for device in Device::ALL.into_iter().filter(|d| devices & 1 << *d as u8 != 0) {
-                Channel::new(FIRST_DEVICE + device as usize).notify();
-            }
+        for device in Device::ALL.into_iter().filter(|device| devices.contains(*device)) {
+            Channel::new(FIRST_DEVICE + device as usize).notify();
         }
-        devices != 0
+        devices
     }
 
     /// What is to be told of a device, if anything is.
@@ -201,7 +214,7 @@ impl Outside for Doorbell {
 
     fn ring(&mut self, device: Device) {
         self.busy = true;
-        self.devices |= 1 << device as u8;
+        self.devices.insert(device);
     }
 
     fn complain(&mut self, what: fmt::Arguments<'_>) {

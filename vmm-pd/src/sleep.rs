@@ -2,7 +2,7 @@
 //! the timer domain keeps.
 
 use deadline::{Clock, ClockError, ClockReader, Notify, Sleeper, Tsc};
-use sel4_microkit::{Channel, Event, recv, timestamp_counter};
+use sel4_microkit::{Channel, ChannelSet, Event, recv, timestamp_counter};
 use shmem::{Read, ReadWrite, Region, WordError};
 use statistics::Recorder;
 use vmm_core::types::Ticks;
@@ -43,7 +43,10 @@ impl Timer {
     }
 
     /// Waits for a notification, at the latest until `until`.
-    pub fn sleep(&mut self, until: Option<Ticks>, statistics: &Recorder) {
+    ///
+    /// # Returns
+    /// The channels on which notifications came.
+    pub fn sleep(&mut self, until: Option<Ticks>, statistics: &Recorder) -> ChannelSet {
         let now = || Tsc(timestamp_counter());
         match self.sleeper.set(until.map(|t| Tsc(t.0)), now) {
             Notify::Needed => self.channel.notify(),
@@ -51,7 +54,7 @@ impl Timer {
         }
         let now = timestamp_counter();
         if until.is_some_and(|t| t.0 <= now) {
-            return;
+            return ChannelSet::default();
         }
         statistics.falling_asleep(now);
         let event = recv();
@@ -61,9 +64,10 @@ impl Timer {
                 if channels.contains(self.channel) {
                     self.sleeper.woken();
                 }
+                channels
             }
             // A VMM has neither callers nor children.
-            Event::Protected(..) | Event::Fault(..) => {}
+            Event::Protected(..) | Event::Fault(..) => ChannelSet::default(),
         }
     }
 }

@@ -17,7 +17,10 @@ mod state;
 mod timer;
 
 use sel4::IpcBuffer;
-use sel4_microkit::vcpu::{self, EntryRegisters, Return, VmEntry};
+use sel4_microkit::{
+    ChannelSet,
+    vcpu::{self, EntryRegisters, Return, VmEntry},
+};
 use vmm_core::{
     bus::cpuid::Switchable, exit::ExitMessage, time::LongestRun, types::Ticks, vm::Arrival,
 };
@@ -63,8 +66,8 @@ impl core::fmt::Display for Refused {
 pub enum Stopped {
     /// It exited.
     Exit(ExitMessage),
-    /// Notifications arrived.
-    Notified(Arrival),
+    /// Notifications arrived, on these channels.
+    Notified(Arrival, ChannelSet),
 }
 
 /// One virtual CPU.
@@ -160,9 +163,9 @@ impl Vtx {
         };
         self.registers_changed = false;
         match vcpu::enter(self.cap, &mut self.entry, registers) {
-            Return::Notified(_) => {
+            Return::Notified(channels) => {
                 let arrival = Arrival::of(core::mem::take(&mut self.entry.interruption));
-                Stopped::Notified(arrival)
+                Stopped::Notified(arrival, channels)
             }
             Return::Exit(reason) => {
                 self.entry.interruption = 0;

@@ -132,6 +132,39 @@ impl fmt::Display for Device {
     }
 }
 
+/// Some of the devices.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DeviceSet(u8);
+
+impl DeviceSet {
+    /// None of them.
+    pub const NONE: DeviceSet = DeviceSet(0);
+    /// Every one that there can be.
+    pub const ALL: DeviceSet = DeviceSet(u8::MAX >> (u8::BITS as usize - Device::ALL.len()));
+
+    const fn of(device: Device) -> Self {
+        DeviceSet(1 << device as u8)
+    }
+
+    /// Adds a device.
+    #[inline]
+    pub const fn insert(&mut self, device: Device) {
+        self.0 |= DeviceSet::of(device).0;
+    }
+
+    /// Whether a device is among them.
+    #[inline]
+    pub const fn contains(self, device: Device) -> bool {
+        self.0 & DeviceSet::of(device).0 != 0
+    }
+
+    /// Whether there are none.
+    #[inline(always)]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// The models of a machine; those that it does not have are absent. Large ones live in a
 /// static place, so that a machine can be moved on a small stack.
 #[derive(Debug, Default)]
@@ -169,8 +202,8 @@ pub struct Virtio {
     /// First port and first address of each that is decoded.
     ports: [u32; Device::ALL.len()],
     memory: [u32; Device::ALL.len()],
-    /// A device wants to be served.
-    wanting: bool,
+    /// Who wants to be served.
+    wanting: DeviceSet,
     deadline: Ticks,
 }
 
@@ -223,7 +256,8 @@ impl Virtio {
             console: slot(console, Device::Console),
             ports: [NOWHERE; Device::ALL.len()],
             memory: [NOWHERE; Device::ALL.len()],
-            wanting: false,
+            // Who rang before this was made, nobody heard.
+            wanting: DeviceSet::ALL,
             deadline: NEVER,
         }
     }
@@ -235,14 +269,20 @@ impl Virtio {
         });
         self.ports = [NOWHERE; Device::ALL.len()];
         self.memory = [NOWHERE; Device::ALL.len()];
-        self.wanting = false;
+        self.wanting = DeviceSet::ALL;
         self.deadline = NEVER;
     }
 
     /// Whether a device wants to be served.
     #[inline(always)]
     pub const fn wanting(&self) -> bool {
-        self.wanting
+        !self.wanting.is_empty()
+    }
+
+    /// Those who serve these devices outside have something for them.
+    #[inline]
+    pub fn rung(&mut self, devices: DeviceSet) {
+        self.wanting.0 |= devices.0;
     }
 
     /// When a device must be served even if nothing happens.
@@ -253,7 +293,13 @@ impl Virtio {
 
     /// Time passed.
     pub fn advance(&mut self, now: Ticks) {
-        self.wanting |= self.deadline <= now;
+        if self.deadline <= now {
+            each!(self, |slot, device| {
+                if slot.again() <= now {
+                    self.wanting.insert(device);
+                }
+            });
+        }
     }
 
     /// The device whose port this is.
@@ -292,7 +338,7 @@ impl Virtio {
             let (function, model) = slot.parts();
             function.read_memory(offset, width, model)
         });
-        self.drive_line(device.line(), interrupts);
+        self.drive_lines(interrupts);
         value.unwrap_or(width.mask())
     }
 
@@ -310,7 +356,7 @@ impl Virtio {
             function.write_memory(offset, width, value, model)
         });
         self.apply(device, effect.unwrap_or(Effect::None), interrupts);
-        self.drive_line(device.line(), interrupts);
+        self.drive_lines(interrupts);
     }
 
     /// The device at a device number of bus 0, if there is one.
@@ -330,7 +376,7 @@ impl Virtio {
             let (function, model) = slot.parts();
             function.read_config(register, model)
         });
-        self.drive_line(device.line(), interrupts);
+        self.drive_lines(interrupts);
         value
     }
 
@@ -351,41 +397,44 @@ impl Virtio {
         self.apply(device, effect, interrupts);
         self.decode();
         // A function that may master the bus now has waited for it.
-        self.wanting = true;
-        self.drive_line(device.line(), interrupts);
+        self.wanting.insert(device);
+        self.drive_lines(interrupts);
         Some(())
     }
 
     /// Takes over which addresses are decoded.
     fn decode(&mut self) {
-        let Virtio { ports, memory, .. } = self;
-        let (mut new_ports, mut new_memory) = (*ports, *memory);
         each!(self, |slot, device| {
             let function: &Function = slot.function();
-            new_ports[device as usize] = function.ports().map_or(NOWHERE, u32::from);
-            new_memory[device as usize] = function.memory().unwrap_or(NOWHERE);
+            self.ports[device as usize] = function.ports().map_or(NOWHERE, u32::from);
+            self.memory[device as usize] = function.memory().unwrap_or(NOWHERE);
         });
-        (self.ports, self.memory) = (new_ports, new_memory);
     }
 
     fn apply(&mut self, device: Device, effect: Effect, interrupts: &mut Watched<Interrupts>) {
         let wants = one!(self, device, |slot| slot.apply(effect, interrupts));
-        self.wanting |= wants.unwrap_or(false);
-    }
-
-    /// Asserts a line if one of its devices does. Devices share lines, so it takes
-    /// a look at all.
-    fn drive_line(&mut self, line: Gsi, interrupts: &mut Watched<Interrupts>) {
-        let mut level = false;
-        each!(self, |slot, device| {
-            level |= device.line() == line && slot.function().line();
-        });
-        if interrupts.line(line) != level {
-            interrupts.set_line(line, level);
+        if wants.unwrap_or(false) {
+            self.wanting.insert(device);
         }
     }
 
-    /// Lets every device do all that it can, for the guest and for those outside.
+    /// Asserts the lines of which a device does. Devices share them, so it takes a
+    /// look at all.
+    fn drive_lines(&mut self, interrupts: &mut Watched<Interrupts>) {
+        let mut lines = [false; n::PCI_GSIS as usize];
+        each!(self, |slot, device| {
+            lines[usize::from(device.line().0 - n::PCI_FIRST_GSI)] |= slot.function().line();
+        });
+        for (gsi, level) in (n::PCI_FIRST_GSI..).zip(lines) {
+            let gsi = Gsi(gsi);
+            if interrupts.line(gsi) != level {
+                interrupts.set_line(gsi, level);
+            }
+        }
+    }
+
+    /// Lets each device that wants it do all that it can, for the guest and for those
+    /// outside.
     ///
     /// # Returns
     /// What it took.
@@ -397,32 +446,28 @@ impl Virtio {
         now: Ticks,
     ) -> Work {
         let mut work = Work::default();
-        self.wanting = false;
+        let wanting = core::mem::take(&mut self.wanting);
         let mut deadline = NEVER;
-        let mut lines = [false; n::PCI_GSIS as usize];
         each!(self, |slot, device| {
-            let Attended { ring, copied, broken, closed } = slot.serve(memory, interrupts, now);
-            work.copied = work.copied.saturating_add(copied);
-            if ring {
-                work.rings += 1;
-                outside.ring(device);
-            }
-            if let Some(broken) = broken {
-                outside.complain(format_args!("{device}: the guest's driver broke it: {broken}"));
-            }
-            if closed && let Some(breach) = slot.model.breach() {
-                outside.complain(format_args!("{device} is closed: {breach}"));
+            if wanting.contains(device) {
+                let Attended { ring, copied, broken, closed } = slot.serve(memory, interrupts, now);
+                work.copied = work.copied.saturating_add(copied);
+                if ring {
+                    work.rings += 1;
+                    outside.ring(device);
+                }
+                if let Some(broken) = broken {
+                    outside
+                        .complain(format_args!("{device}: the guest's driver broke it: {broken}"));
+                }
+                if closed && let Some(breach) = slot.model.breach() {
+                    outside.complain(format_args!("{device} is closed: {breach}"));
+                }
             }
             deadline = deadline.min(slot.again());
-            lines[usize::from(device.line().0 - n::PCI_FIRST_GSI)] |= slot.function().line();
         });
         self.deadline = deadline;
-        for (gsi, level) in (n::PCI_FIRST_GSI..).zip(lines) {
-            let gsi = Gsi(gsi);
-            if interrupts.line(gsi) != level {
-                interrupts.set_line(gsi, level);
-            }
-        }
+        self.drive_lines(interrupts);
         work
     }
 }

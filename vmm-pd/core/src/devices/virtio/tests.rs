@@ -356,6 +356,22 @@ fn a_broken_queue_stops_the_device_and_interrupts_for_it() {
 }
 
 #[test]
+fn the_device_that_was_rung_is_served_and_no_other() {
+    let mut m = Machine::running();
+    m.notify();
+    m.source.enqueue(&[7; 64]).unwrap();
+    for (rung, used) in [(Device::Block0, 0), (DEVICE, 1)] {
+        let mut devices = DeviceSet::NONE;
+        devices.insert(rung);
+        m.devices().virtio.rung(devices);
+        assert!(m.devices().virtio.wanting());
+        m.serve();
+        assert!(!m.devices().virtio.wanting());
+        assert_eq!(m.used(), used, "{rung}");
+    }
+}
+
+#[test]
 fn a_reset_takes_the_queues_away() {
     let mut m = Machine::running();
     m.set_status(0);
