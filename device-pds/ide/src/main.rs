@@ -32,7 +32,7 @@ mod ports;
 use bulkhead_config::Ide;
 use deadline::{ClockError, ClockReader, Notify, Sleeper, Tsc};
 use heapless::Vec;
-use ide_core::{Clock, Driver, Table, Turn, decline};
+use ide_core::{Clock, Driver, Table, Turn};
 use pci_bus::{Status, StatusSource};
 use sddf::block::{Breach, InfoSink, Server, Window};
 use sel4_microkit::{
@@ -119,7 +119,7 @@ impl Domain {
                 }
                 served
             }
-            Phase::Refused => decline(&mut self.server).map(|notify| Turn { notify, wake: None }),
+            Phase::Refused => self.server.decline().map(|notify| Turn { notify, wake: None }),
         };
         match served {
             Ok(turn) => self.turn(turn),

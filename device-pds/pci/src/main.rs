@@ -10,7 +10,7 @@
 //! | symbol             | rights | region                                 |
 //! | ------------------ | ------ | -------------------------------------- |
 //! | `config`           | r      | kind `pci`                             |
-//! | `client{i}_status` | rw     | driver i's word; `pci_status` to that  |
+//! | `client{i}_status` | rw     | driver i's word, and where a virtio device's structures are; `pci_status` to that |
 //!
 //! Each has `_vaddr` and `_size`. I/O ports 0: 0xcf8 to 0xcff. It needs
 //! `stack_size="0x8000"`: the configuration, several KiB, is read on the stack.
@@ -19,7 +19,10 @@
 #![forbid(unsafe_code)]
 
 use bulkhead_config::{PCI_DEVICES_MAX, Pci};
-use pci_bus::{Place, Status, StatusSink};
+use pci_bus::{
+    Place, Status, StatusSink,
+    virtio::{Structures, StructuresSink},
+};
 use pci_core::{ConfigSpace, Host};
 use sel4_microkit::{
     Channel, ChannelSet, Handler, Infallible, IoPort, debug_println, each_of_8, memory_region,
@@ -75,7 +78,11 @@ fn init() -> Domain {
     let config = memory_region!(Read, config_vaddr, config_size);
     let config: Pci = started(bulkhead_config::load(&config));
     let regions: [Option<Region<ReadWrite>>; PCI_DEVICES_MAX] = each_of_8!(status);
-    let sinks = regions.map(|region| region.map(|region| started(StatusSink::new(&region))));
+    let sinks = regions.map(|region| {
+        region.map(|region| {
+            (started(StatusSink::new(&region)), started(StructuresSink::new(&region)))
+        })
+    });
     let sink = |client: usize| match sinks.get(client).and_then(Option::as_ref) {
         Some(sink) => sink,
         None => {
@@ -84,23 +91,25 @@ fn init() -> Domain {
     };
     // After a restart of this domain alone everything is as it was left, and the
     // drivers are at work, whom looking at their devices would disturb.
-    if (0..config.devices.len()).any(|client| sink(client).is_written()) {
+    if (0..config.devices.len()).any(|client| sink(client).0.is_written()) {
         return Domain;
     }
     let mut host = Host::new(Ports);
     host.hush(|place| config.devices.iter().any(|device| device.place == place));
-    let mut found = [Status::Waiting; PCI_DEVICES_MAX];
+    let mut found = [(Status::Waiting, Structures::default()); PCI_DEVICES_MAX];
     for (device, found) in config.devices.iter().zip(&mut found) {
         *found = match host.set_up(device) {
-            Ok(()) => Status::Ready,
+            Ok(structures) => (Status::Ready, structures.unwrap_or_default()),
             Err(why) => {
                 debug_println!("pci: {} at {}: {why}", device.client, device.place);
-                Status::Refused(why)
+                (Status::Refused(why), Structures::default())
             }
         };
     }
-    for (client, found) in found.into_iter().enumerate().take(config.devices.len()) {
-        sink(client).publish(found);
+    for (client, (found, structures)) in found.into_iter().enumerate().take(config.devices.len()) {
+        let (word, behind) = sink(client);
+        behind.publish(&structures);
+        word.publish(found);
         channel(client).notify();
     }
     Domain

@@ -28,7 +28,7 @@ use shmem::{Read, Region};
 
 pub use crate::block::{BlkClient, BlkPartition, BlkVirt, Guid, PARTITION_NAME_MAX, Ramdisk};
 pub use crate::clients::ClientSet;
-pub use crate::drivers::{DATA_REGIONS_MAX, E1000, Ide};
+pub use crate::drivers::{DATA_REGIONS_MAX, E1000, Ide, VirtioBlk, VirtioNet};
 pub use crate::mac::Mac;
 pub use crate::net::{LEARNED_MAX, NetPort, NetUplink, NetVirt, PORT_MACS_MAX};
 pub use crate::pci::{PCI_DEVICES_MAX, Pci, PciBar, PciDevice, PciSpace};

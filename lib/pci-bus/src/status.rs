@@ -23,16 +23,20 @@ pub enum Refusal {
     /// It has no interrupt pin, or the line cannot be routed: no PIIX3, or two
     /// devices want different lines of one wire.
     Interrupt = 6,
+    /// Its list of capabilities does not say where a virtio device's structures
+    /// are, or says a place outside the registers that are named.
+    Structures = 7,
 }
 
 impl Refusal {
-    const ALL: [Refusal; 6] = [
+    const ALL: [Refusal; 7] = [
         Refusal::Absent,
         Refusal::OtherDevice,
         Refusal::Bar,
         Refusal::Overlap,
         Refusal::Command,
         Refusal::Interrupt,
+        Refusal::Structures,
     ];
 }
 
@@ -45,6 +49,9 @@ impl fmt::Display for Refusal {
             Refusal::Overlap => "its registers would lie over another device's",
             Refusal::Command => "it does not let its registers or its bus mastering be enabled",
             Refusal::Interrupt => "its interrupt does not reach the line that is wanted",
+            Refusal::Structures => {
+                "its virtio structures are missing or outside the registers that are named"
+            }
         })
     }
 }

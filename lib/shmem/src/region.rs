@@ -193,8 +193,10 @@ impl<R: Rights> Region<R> {
         }
     }
 
+    /// Where it is mapped, for code that answers for its accesses by itself: a
+    /// driver's queues (`lib/virtio-hal`). Having the address allows nothing.
     #[inline]
-    pub(crate) fn base(&self) -> NonNull<u8> {
+    pub fn base(&self) -> NonNull<u8> {
         self.base
     }
 }

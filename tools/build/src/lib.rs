@@ -33,7 +33,7 @@ pub use domains::{
 };
 pub use draft::read_description;
 pub use guests::CannotStart;
-pub use hardware::Hardware;
+pub use hardware::{DiskWanted, Hardware};
 pub use lease::Lease;
 pub use overrides::{GuestOverrides, OverrideError, Overrides};
 pub use platform::Platform;

@@ -7,7 +7,7 @@ use bulkhead_build::{
     Built, GuestOverrides, Overrides, Platform, Request, Workspace, build_system, read_description,
 };
 use bulkhead_host::file;
-use bulkhead_machine::{MEMORY_MAX, Runner};
+use bulkhead_machine::{DeviceKind, MEMORY_MAX, Runner};
 use bulkhead_progress::Progress;
 use bulkhead_sdf::{NotBuilt, Problem, Problems, System, configuration, parse};
 use miette::{Result, miette};
@@ -80,6 +80,7 @@ pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
     machine.runner = runner;
     machine.monitor = built.monitor;
     machine.network = network;
+    machine.disk_kind = built.hardware.disk.map_or_else(DeviceKind::default, |disk| disk.kind);
     let named = |guest: bulkhead_build::Guest| Named { guest: guest.name, pd: guest.pd };
     crate::run::run(Session {
         machine,

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bulkhead_build::{Built, Workspace};
+use bulkhead_build::{Built, DiskWanted, Workspace};
 use bulkhead_disk::{Disk, Layout};
 use bulkhead_host::file;
 use bulkhead_machine::{DISK_UNIT, Network};
@@ -34,12 +34,12 @@ pub fn disk(
     workspace: &Workspace,
     steps: &Steps,
 ) -> Result<Option<Disk>> {
-    let Some(partitions) = &built.hardware.disk else {
+    let Some(DiskWanted { partitions, kind: _ }) = &built.hardware.disk else {
         return match named {
             None => Ok(None),
             Some(path) => Err(miette!(
-                help = "give it one with a section of kind `ide` in its configuration, as \
-                        system.xml has",
+                help = "give it one with a section of kind `ide` or `virtio-blk` in its \
+                        configuration, as system.xml has",
                 "the system has no driver for the disk {}",
                 path.display()
             )),
@@ -86,15 +86,15 @@ fn own(name: &str, partitions: &[String], workspace: &Workspace, steps: &Steps) 
 /// There is no such folder, or the system has no driver for a network.
 pub fn network(files: Option<PathBuf>, built: &Built) -> Result<Option<Network>> {
     match (built.hardware.network, files) {
-        (false, None) => Ok(None),
-        (false, Some(_)) => Err(miette!(
-            help = "give it one with a section of kind `e1000` in its configuration, as \
-                    systems/two-guests.system has",
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(miette!(
+            help = "give it one with a section of kind `e1000` or `virtio-net` in its configuration, \
+                    as systems/two-guests.system has",
             "the system has no driver for a network, and --tftp means its files"
         )),
-        (true, Some(folder)) if !folder.is_dir() => {
+        (Some(_), Some(folder)) if !folder.is_dir() => {
             Err(miette!("{}: there is no such folder", folder.display()))
         }
-        (true, files) => Ok(Some(Network { files, ..Network::default() })),
+        (Some(kind), files) => Ok(Some(Network { kind, files, ..Network::default() })),
     }
 }

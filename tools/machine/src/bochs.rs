@@ -178,7 +178,7 @@ ata1-master: type=disk, mode=flat, path={DISK}, cylinders={cylinders}, heads=16,
 "
         );
     }
-    if let Some(Network { address, files: _ }) = &config.network {
+    if let Some(Network { address, kind: _, files: _ }) = &config.network {
         let address = address.map(|byte| format!("{byte:02x}")).join(":");
         text += &format!(
             "pci: enabled=1, chipset=i440fx, slot1=e1000

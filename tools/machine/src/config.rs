@@ -44,24 +44,39 @@ pub struct Config {
     /// Whether what a Microkit's monitor says on the kernel's console counts as
     /// status lines: its debug configurations report faults there and nowhere else.
     pub monitor: bool,
-    /// The image of its disk, the master of the second IDE channel: written to
-    /// as the machine writes. Its size is a multiple of [`DISK_UNIT`].
+    /// The image of its disk: written to as the machine writes. Its size is a
+    /// multiple of [`DISK_UNIT`].
     pub disk: Option<PathBuf>,
+    /// What kind of disk that is.
+    pub disk_kind: DeviceKind,
     /// Its network card, if it has one.
     pub network: Option<Network>,
+}
+
+/// What a disk or a network card is.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum DeviceKind {
+    /// A real PC's: the master of the second IDE channel; an 82540EM in slot 2.
+    #[default]
+    Plain,
+    /// A virtio device (1.0 and later only): a disk in slot 4, a network card in
+    /// slot 5. Bochs has none.
+    Virtio,
 }
 
 /// What the size of a disk is a multiple of, in bytes: a cylinder of 16 heads
 /// and 32 sectors, for Bochs counts in cylinders.
 pub const DISK_UNIT: u64 = 16 * 32 * 512;
 
-/// An 82540EM, and a network in which the emulator is the only other host. That
+/// A network card, and a network in which the emulator is the only other host. That
 /// answers ARP, ping, DHCP and TFTP, and reaches nothing outside.
 ///
 /// Bochs is 192.168.10.1 and gives out 192.168.10.15 and up; QEMU is 10.0.2.2 and
 /// gives out 10.0.2.15 and up.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Network {
+    /// What the card is.
+    pub kind: DeviceKind,
     /// The card's address.
     pub address: [u8; 6],
     /// The folder whose files TFTP gives out. Without one it finds none.
@@ -72,7 +87,7 @@ impl Default for Network {
     /// An address of those that nobody is given by the IEEE (locally
     /// administered), and no files.
     fn default() -> Self {
-        Network { address: [0x02, 0, 0, 0, 0, 0x01], files: None }
+        Network { kind: DeviceKind::default(), address: [0x02, 0, 0, 0, 0, 0x01], files: None }
     }
 }
 
@@ -87,6 +102,7 @@ impl Config {
             runner: Runner::default(),
             monitor: false,
             disk: None,
+            disk_kind: DeviceKind::default(),
             network: None,
         }
     }

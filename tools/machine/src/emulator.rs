@@ -14,7 +14,7 @@ use std::{
 
 use crate::{
     bochs,
-    config::{Config, Runner, names},
+    config::{Config, DeviceKind, Runner, names},
     console::Console,
     host,
     machine::MachineError,
@@ -30,6 +30,12 @@ pub(crate) fn check(config: &Config) -> Result<(), MachineError> {
         Runner::Bochs { .. } => {
             if config.processors > 1 {
                 return Err(MachineError::Processors { wanted: config.processors });
+            }
+            let is_virtio = |kind: DeviceKind| kind == DeviceKind::Virtio;
+            if config.disk.is_some() && is_virtio(config.disk_kind)
+                || config.network.as_ref().is_some_and(|network| is_virtio(network.kind))
+            {
+                return Err(MachineError::Virtio);
             }
             bochs::check()?;
         }

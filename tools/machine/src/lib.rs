@@ -43,8 +43,8 @@ mod status;
 mod supervisor;
 
 pub use config::{
-    Accelerator, Config, DEFAULT_MEMORY, DISK_UNIT, HALTED, IPS, MEMORY_MAX, Mebibytes, Network,
-    Runner, Watch,
+    Accelerator, Config, DEFAULT_MEMORY, DISK_UNIT, DeviceKind, HALTED, IPS, MEMORY_MAX, Mebibytes,
+    Network, Runner, Watch,
 };
 pub use counts::{Answers, Count, Counters, Counts};
 pub use directory::remove_abandoned;

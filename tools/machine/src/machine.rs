@@ -59,6 +59,14 @@ pub enum MachineError {
         /// How many it needs.
         wanted: u8,
     },
+    /// Bochs is asked for virtio devices.
+    #[error(
+        "this system's drivers are for virtio devices, and the machine that Bochs provides has none"
+    )]
+    #[diagnostic(help(
+        "run it by --machine qemu-kvm, or take drivers of what Bochs has: `ide` and `e1000`"
+    ))]
+    Virtio,
     /// The host is smaller than the machine.
     #[error("the emulated PC has {wanted} of memory, more than this host, which has {host}")]
     #[diagnostic(help("give the guests less: --memory, or smaller regions in the description"))]

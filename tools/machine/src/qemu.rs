@@ -17,7 +17,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    config::{Accelerator, Config, Network, names},
+    config::{Accelerator, Config, DeviceKind, Network, names},
     emulator::Heard,
     kvm::FEATURES,
     machine::MachineError,
@@ -117,12 +117,20 @@ pub(crate) fn command_line(
     option("-drive", format!("if=ide,media=cdrom,format=raw,readonly=on,file={image}"));
     if config.disk.is_some() {
         option("-drive", format!("if=none,id=disk,format=raw,file={}", names::DISK));
-        option("-device", "ide-hd,drive=disk,bus=ide.1,unit=0".into());
+        let disk = match config.disk_kind {
+            DeviceKind::Plain => "ide-hd,drive=disk,bus=ide.1,unit=0",
+            DeviceKind::Virtio => "virtio-blk-pci,drive=disk,addr=4,disable-legacy=on",
+        };
+        option("-device", disk.into());
     }
-    if let Some(Network { address, files: _ }) = &config.network {
+    if let Some(Network { kind, address, files: _ }) = &config.network {
         let address = address.map(|byte| format!("{byte:02x}")).join(":");
         option("-netdev", format!("user,id=net,restrict=on,tftp={}", names::FILES));
-        option("-device", format!("e1000,netdev=net,addr=2,romfile=,mac={address}"));
+        let card = match kind {
+            DeviceKind::Plain => "e1000,addr=2",
+            DeviceKind::Virtio => "virtio-net-pci,addr=5,disable-legacy=on",
+        };
+        option("-device", format!("{card},netdev=net,romfile=,mac={address}"));
     }
     option("-boot", "d".into());
     option("-chardev", "stdio,id=monitor,signal=off".into());

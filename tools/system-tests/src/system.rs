@@ -10,7 +10,7 @@ use bulkhead_build::{
     Built, GuestOverrides, Overrides, Platform, Profile, Request, Workspace, build_system,
 };
 use bulkhead_disk::Layout;
-use bulkhead_machine::{Config, GuestEvent, Network, Outcome, Runner, Status};
+use bulkhead_machine::{Config, DeviceKind, GuestEvent, Network, Outcome, Runner, Status};
 use bulkhead_progress::Silent;
 use tempfile::{NamedTempFile, TempPath};
 
@@ -104,9 +104,12 @@ impl System {
         config.monitor = built.monitor;
         config.runner = runner;
         config.processors = built.processors;
-        let fresh = built.hardware.disk.filter(|_| disk.is_none()).map(|names| fresh_disk(&names));
+        let wanted = built.hardware.disk;
+        config.disk_kind = wanted.as_ref().map_or_else(DeviceKind::default, |wanted| wanted.kind);
+        let fresh = wanted.filter(|_| disk.is_none()).map(|wanted| fresh_disk(&wanted.partitions));
         config.disk = disk.or_else(|| fresh.as_ref().map(|fresh| fresh.to_path_buf()));
-        config.network = built.hardware.network.then(|| Network { files, ..Network::default() });
+        let card = built.hardware.network;
+        config.network = card.map(|kind| Network { kind, files, ..Network::default() });
         let guests = built.guests.into_iter().map(|guest| guest.name).collect();
         Session::start(name, config).holding((built.lease, fresh)).with_guests(guests)
     }

@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What `systems/disk.system` writes, and where.
+/// What the tests' domain writes, and where.
 const FIRST: usize = 16 * 4096;
 const BYTES: usize = 256 * 4096;
 
@@ -20,15 +20,19 @@ fn word(offset: usize) -> u64 {
     (offset as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5a5a
 }
 
-fn a_disk_is_written_and_read_by_dma_and_nothing_else_is_touched(name: &str, runner: Runner) {
+const IDE: &str = "tools/system-tests/systems/disk.system";
+const VIRTIO_BLK: &str = "tools/system-tests/systems/virtio-disk.system";
+
+fn a_disk_is_written_and_read_by_dma_and_nothing_else_is_touched(
+    name: &str,
+    description: &str,
+    runner: Runner,
+) {
     let disk = NamedTempFile::new().expect("there is room for a file").into_temp_path();
     let mut before = vec![0xa5; 16 * DISK_UNIT as usize];
     before[..5].copy_from_slice(b"hello");
     fs::write(&disk, &before).expect("the disk can be written");
-    let mut session = System::new("tools/system-tests/systems/disk.system")
-        .with_disk(&disk)
-        .in_machine(runner)
-        .start(name);
+    let mut session = System::new(description).with_disk(&disk).in_machine(runner).start(name);
     let lines = [
         "disk has 1024 blocks",
         r"disk says hello in \d+ ticks",
@@ -51,14 +55,20 @@ fn a_disk_is_written_and_read_by_dma_and_nothing_else_is_touched(name: &str, run
 #[test]
 fn the_ide_driver_drives_bochs_s_disk() {
     let bochs = Runner::default();
-    a_disk_is_written_and_read_by_dma_and_nothing_else_is_touched("drivers-disk-bochs", bochs);
+    a_disk_is_written_and_read_by_dma_and_nothing_else_is_touched("drivers-disk-bochs", IDE, bochs);
 }
 
 /// QEMU has no VT-x here: the kernel starts without.
 #[test]
 fn the_ide_driver_drives_qemu_s_disk() {
     let qemu = Runner::Qemu(Accelerator::Tcg);
-    a_disk_is_written_and_read_by_dma_and_nothing_else_is_touched("drivers-disk-qemu", qemu);
+    a_disk_is_written_and_read_by_dma_and_nothing_else_is_touched("drivers-disk-qemu", IDE, qemu);
+}
+
+#[test]
+fn the_virtio_driver_drives_qemu_s_disk() {
+    let (name, qemu) = ("drivers-virtio-disk", Runner::Qemu(Accelerator::Tcg));
+    a_disk_is_written_and_read_by_dma_and_nothing_else_is_touched(name, VIRTIO_BLK, qemu);
 }
 
 /// The description's device is not there: the driver is told, and says so; nobody

@@ -317,25 +317,6 @@ impl<P: Ports> Driver<P> {
     }
 }
 
-/// Answers requests that there is no device for.
-///
-/// # Returns
-/// Whether the other end must be notified.
-///
-/// # Errors
-/// The other end broke the protocol.
-pub fn decline<const N: usize, Q, A>(server: &mut Server<N, Q, A>) -> Result<bool, Breach>
-where
-    Q: Memory<Entry = RawRequest>,
-    A: Memory<Entry = RawResponse>,
-{
-    // Ends: nothing is given back before the end, so the ring runs dry.
-    while let Some((ticket, _)) = server.take()? {
-        server.answer(ticket, Status::NoDevice, 0);
-    }
-    server.publish()
-}
-
 impl Current {
     fn new(ticket: Ticket, request: Request) -> Self {
         Current { ticket, request, done: 0, chunk: 0, tries: TRIES }

@@ -22,7 +22,7 @@ use deadline::{Frequency, Tsc};
 
 pub use bits::Register;
 pub use channel::Failure;
-pub use driver::{Driver, Trouble, Turn, decline};
+pub use driver::{Driver, Trouble, Turn};
 pub use table::{Table, TableError};
 
 /// The controller's ports, and the time.

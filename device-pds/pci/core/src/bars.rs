@@ -38,9 +38,14 @@ pub(crate) fn place<C: ConfigSpace>(space: &mut C, at: Place, bar: &PciBar) -> R
     let old = space.read(at, register);
     let mask = match (bar.space, old & bits::BAR_IO != 0) {
         (PciSpace::Io, true) => bits::BAR_IO_MASK,
-        (PciSpace::Memory, false) if old & bits::BAR_TYPE == 0 => bits::BAR_MEMORY_MASK,
+        (PciSpace::Memory, false) if is_32(old) || is_64(old) => bits::BAR_MEMORY_MASK,
         _ => return Err(Refusal::Bar),
     };
+    // The upper half of one of 64 bits, which the last register cannot be.
+    let upper = is_64(old).then(|| register + 4);
+    if upper.is_some() && bar.bar + 1 >= BARS {
+        return Err(Refusal::Bar);
+    }
     let size = size(space, at, bar.bar, mask).ok_or(Refusal::Bar)?;
     let last = bar.address.checked_add(size - 1).ok_or(Refusal::Bar)?;
     if bar.address == 0 || bar.address & (size - 1) != 0 {
@@ -50,11 +55,35 @@ pub(crate) fn place<C: ConfigSpace>(space: &mut C, at: Place, bar: &PciBar) -> R
     if is_taken(space, at, bar.bar, &wanted) {
         return Err(Refusal::Overlap);
     }
-    if old & mask != bar.address {
-        quietly(space, at, |space| space.write(at, register, bar.address));
+    let stands = |space: &mut C| {
+        space.read(at, register) & mask == bar.address
+            && upper.is_none_or(|upper| space.read(at, upper) == 0)
+    };
+    if !stands(space) {
+        quietly(space, at, |space| {
+            space.write(at, register, bar.address);
+            if let Some(upper) = upper {
+                space.write(at, upper, 0);
+            }
+        });
     }
     // One for I/O ports may have fewer bits than there are.
-    if space.read(at, register) & mask == bar.address { Ok(()) } else { Err(Refusal::Bar) }
+    if stands(space) { Ok(()) } else { Err(Refusal::Bar) }
+}
+
+/// Whether a register is for memory and 32 bits wide.
+fn is_32(value: u32) -> bool {
+    value & bits::BAR_IO == 0 && value & bits::BAR_TYPE == bits::BAR_TYPE_32
+}
+
+/// Whether a register is for memory and 64 bits wide, with the next one.
+fn is_64(value: u32) -> bool {
+    value & bits::BAR_IO == 0 && value & bits::BAR_TYPE == bits::BAR_TYPE_64
+}
+
+/// How much memory the register at an address decodes that is set up already.
+pub(crate) fn memory_size<C: ConfigSpace>(space: &mut C, at: Place, bar: u8) -> Option<u32> {
+    size(space, at, bar, bits::BAR_MEMORY_MASK)
 }
 
 /// Does something while the device answers to nothing.
@@ -70,7 +99,12 @@ fn quietly<C: ConfigSpace, T>(space: &mut C, at: Place, act: impl FnOnce(&mut C)
 /// What a register decodes; `None` where there is none, or where it has no
 /// address.
 fn decoded<C: ConfigSpace>(space: &mut C, at: Place, bar: u8) -> Option<Decoded> {
+    let is_upper_half = bar > 0 && is_upper(space, at, bar);
     let value = space.read(at, offset(bar));
+    // What lies above 4 GiB is in nobody's way here.
+    if is_upper_half || is_64(value) && bar + 1 < BARS && space.read(at, offset(bar + 1)) != 0 {
+        return None;
+    }
     let (kind, mask) = if value & bits::BAR_IO != 0 {
         (PciSpace::Io, bits::BAR_IO_MASK)
     } else {
@@ -82,6 +116,17 @@ fn decoded<C: ConfigSpace>(space: &mut C, at: Place, bar: u8) -> Option<Decoded>
     }
     let last = start.checked_add(size(space, at, bar, mask)? - 1)?;
     Some(Decoded { space: kind, range: start..=last })
+}
+
+/// Whether a register is the upper half of the one before it.
+fn is_upper<C: ConfigSpace>(space: &mut C, at: Place, bar: u8) -> bool {
+    // Each register of 64 bits takes the next with it.
+    let mut lower = 0;
+    while lower < bar {
+        let width = if is_64(space.read(at, offset(lower))) { 2 } else { 1 };
+        lower += width;
+    }
+    lower > bar
 }
 
 /// How much a register decodes: found by writing ones, with the device silent.

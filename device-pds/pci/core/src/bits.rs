@@ -10,6 +10,8 @@ pub const CLASS: u8 = 0x08;
 pub const HEADER: u8 = 0x0c;
 /// The first of six base address registers.
 pub const BAR0: u8 = 0x10;
+/// Where the first capability is (lowest byte; 6.7).
+pub const CAPABILITIES: u8 = 0x34;
 /// Interrupt line (lowest byte) and pin.
 pub const INTERRUPT: u8 = 0x3c;
 
@@ -24,6 +26,8 @@ pub const COMMAND_MEMORY: u32 = 1 << 1;
 pub const COMMAND_MASTER: u32 = 1 << 2;
 /// In COMMAND: its interrupt pin is off.
 pub const COMMAND_NO_INTERRUPT: u32 = 1 << 10;
+/// In COMMAND's other half, the status: there is a list of capabilities.
+pub const STATUS_CAPABILITIES: u32 = 1 << (16 + 4);
 /// The command's half; writing zeros to the other changes nothing.
 pub const COMMAND_MASK: u32 = 0xffff;
 
@@ -36,8 +40,12 @@ pub const HEADER_SEVERAL: u32 = 0x80 << 16;
 
 /// In a base address register: it is for I/O ports.
 pub const BAR_IO: u32 = 1 << 0;
-/// In one for memory: its type; anything but zero is not 32 bits wide.
+/// In one for memory: its type.
 pub const BAR_TYPE: u32 = 3 << 1;
+/// A type: 32 bits wide.
+pub const BAR_TYPE_32: u32 = 0 << 1;
+/// A type: 64 bits wide, the upper half in the next register.
+pub const BAR_TYPE_64: u32 = 2 << 1;
 /// What of a register for I/O ports is address.
 pub const BAR_IO_MASK: u32 = !0x3;
 /// What of a register for memory is address.
@@ -49,3 +57,8 @@ pub const PIIX3_IDENTITY: u32 = 0x7000_8086;
 pub const PIIX3_PIRQ: u8 = 0x60;
 /// In PIRQRC: not routed. The lowest four bits are the line.
 pub const PIRQ_DISABLED: u8 = 0x80;
+
+/// First place where a capability can be, behind the registers that are fixed (6.7).
+pub const CAPABILITY_MIN: u8 = 0x40;
+/// A capability's first byte: it is of the maker's own (appendix H).
+pub const CAPABILITY_VENDOR: u8 = 0x09;

@@ -12,10 +12,14 @@
 
 mod bars;
 mod bits;
+mod capabilities;
 mod route;
 
 use bulkhead_config::{PciDevice, PciSpace};
-use pci_bus::{Place, Refusal};
+use pci_bus::{
+    Place, Refusal,
+    virtio::{self, Structures},
+};
 
 use crate::route::Router;
 
@@ -43,12 +47,15 @@ impl<C: ConfigSpace> Host<C> {
 
     /// Checks and sets up one device.
     ///
+    /// # Returns
+    /// Where its structures are, if it is a virtio device.
+    ///
     /// # Errors
     /// Why it is not as the configuration says. Its bus mastering is off then, if
     /// it is the device that was meant.
-    pub fn set_up(&mut self, wanted: &PciDevice) -> Result<(), Refusal> {
+    pub fn set_up(&mut self, wanted: &PciDevice) -> Result<Option<Structures>, Refusal> {
         self.identify(wanted)?;
-        let done = self.configure(wanted);
+        let done = self.configure(wanted).and_then(|()| self.structures(wanted));
         if done.is_err() {
             let command = self.command(wanted.place) & !bits::COMMAND_MASTER;
             self.space.write(wanted.place, bits::COMMAND, command);
@@ -106,6 +113,13 @@ impl<C: ConfigSpace> Host<C> {
         self.space.write(place, bits::COMMAND, (command | set) & !clear);
         let command = self.command(place);
         if command & set == set && command & clear == 0 { Ok(()) } else { Err(Refusal::Command) }
+    }
+
+    fn structures(&mut self, wanted: &PciDevice) -> Result<Option<Structures>, Refusal> {
+        if wanted.vendor != virtio::VENDOR || !virtio::DEVICES.contains(&wanted.device) {
+            return Ok(None);
+        }
+        capabilities::structures(&mut self.space, wanted).map(Some).ok_or(Refusal::Structures)
     }
 
     fn command(&mut self, place: Place) -> u32 {

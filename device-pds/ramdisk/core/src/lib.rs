@@ -19,9 +19,10 @@
 use core::fmt;
 
 use bulkhead_config::DATA_REGIONS_MAX;
-use heapless::Vec;
+pub use sddf::block::Data;
 use sddf::block::{
-    Breach, InfoSink, Operation, Request, Server, Status, StorageInfo, TRANSFER_SIZE, Window,
+    Breach, DataError, DataRegions, InfoSink, Operation, Request, Server, Status, StorageInfo,
+    TRANSFER_SIZE,
 };
 use shmem::{Read, ReadWrite, Region};
 
@@ -54,31 +55,13 @@ impl Disk {
     }
 }
 
-/// A data region: how requests address it, and where it is mapped.
-#[derive(Debug)]
-pub struct Data {
-    /// How requests address it.
-    pub window: Window,
-    /// Where it is mapped.
-    pub region: Region<ReadWrite>,
-}
-
 /// A description that cannot be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RamdiskError {
     /// The disk has not even one block.
     Empty,
-    /// A data region is mapped with another size than the configuration says.
-    Data {
-        /// Its number.
-        number: usize,
-        /// Bytes mapped.
-        mapped: usize,
-        /// Bytes that the configuration says.
-        says: u64,
-    },
-    /// There are more than [`DATA_REGIONS_MAX`].
-    TooMany,
+    /// Its data regions are not as the configuration says.
+    Data(DataError),
 }
 
 impl fmt::Display for RamdiskError {
@@ -87,13 +70,7 @@ impl fmt::Display for RamdiskError {
             RamdiskError::Empty => {
                 f.write_str("the region `disk` is smaller than a block of 4 KiB")
             }
-            RamdiskError::Data { number, mapped, says } => write!(
-                f,
-                "data region {number} has {mapped:#x} bytes here and {says:#x} in the configuration: map the regions in the configuration's order"
-            ),
-            RamdiskError::TooMany => {
-                write!(f, "there are more than {DATA_REGIONS_MAX} data regions")
-            }
+            RamdiskError::Data(error) => error.fmt(f),
         }
     }
 }
@@ -115,8 +92,7 @@ pub struct Outcome {
 pub struct Ramdisk {
     server: Server<SLOTS>,
     disk: Disk,
-    windows: Vec<Window, DATA_REGIONS_MAX>,
-    regions: Vec<Region<ReadWrite>, DATA_REGIONS_MAX>,
+    data: DataRegions<DATA_REGIONS_MAX>,
     closed: bool,
 }
 
@@ -135,21 +111,13 @@ impl Ramdisk {
         if blocks == 0 {
             return Err(RamdiskError::Empty);
         }
-        let (mut windows, mut regions) = (Vec::new(), Vec::new());
-        for (number, Data { window, region }) in data.into_iter().enumerate() {
-            if region.len() as u64 != window.size {
-                let (mapped, says) = (region.len(), window.size);
-                return Err(RamdiskError::Data { number, mapped, says });
-            }
-            windows.push(window).map_err(|_| RamdiskError::TooMany)?;
-            regions.push(region).map_err(|_| RamdiskError::TooMany)?;
-        }
+        let data = DataRegions::new(data).map_err(RamdiskError::Data)?;
         info.publish(&StorageInfo {
             read_only: matches!(disk, Disk::ReadOnly(_)),
             queue_depth: server.capacity() as u16,
             ..StorageInfo::of(blocks).with_serial(SERIAL)
         });
-        Ok(Ramdisk { server, disk, windows, regions, closed: false })
+        Ok(Ramdisk { server, disk, data, closed: false })
     }
 
     /// Does what was requested.
@@ -217,12 +185,11 @@ impl Ramdisk {
         if end.is_none_or(|end| end > self.disk.blocks()) {
             return Err(Status::InvalidParameter);
         }
-        let (number, offset) =
-            Window::find(&self.windows, request).ok_or(Status::InvalidParameter)?;
+        let (data, offset) = self.data.find(request).ok_or(Status::InvalidParameter)?;
         Ok(Place {
-            data: self.regions.get(number).ok_or(Status::InvalidParameter)?,
-            // Both lie in regions that are mapped here, so they fit.
-            offset: offset as usize,
+            data,
+            offset,
+            // It lies in a region that is mapped here, so it fits.
             at: (request.block * TRANSFER_SIZE) as usize,
             bytes: request.bytes() as usize,
         })

@@ -2,8 +2,8 @@
 
 use ramdisk_core::{Data, Disk, Ramdisk, RamdiskError, SLOTS};
 use sddf::block::{
-    Client, InfoSink, InfoSource, Operation, Outcome as Ended, Request, Server, Status, Submitted,
-    Window,
+    Client, DataError, InfoSink, InfoSource, Operation, Outcome as Ended, Request, Server, Status,
+    Submitted, Window,
 };
 use shmem::{ReadWrite, Region};
 
@@ -166,5 +166,6 @@ fn regions_that_do_not_fit_the_configuration_are_refused() {
     let disk = Disk::Writable(Region::host(BLOCK));
     let info = InfoSink::new(&world.info).unwrap();
     let error = Ramdisk::new(server, &info, disk, data).map(|_| ()).unwrap_err();
-    assert_eq!(error, RamdiskError::Data { number: 0, mapped: 0x4000, says: 0x9000 });
+    let expected = DataError::Size { number: 0, mapped: 0x4000, says: 0x9000 };
+    assert_eq!(error, RamdiskError::Data(expected));
 }

@@ -49,7 +49,7 @@ pub use client::{Client, Completion, Outcome, Submitted};
 pub use error::Breach;
 pub use info::{InfoSink, InfoSource, SERIAL_MAX, StorageInfo};
 pub use server::{Server, Ticket};
-pub use window::Window;
+pub use window::{Data, DataError, DataRegions, Window};
 pub use wire::{
     Operation, RawRequest, RawResponse, Request, RequestLayout, ResponseLayout, Status,
     TRANSFER_SIZE, capacity,

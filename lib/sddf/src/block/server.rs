@@ -105,6 +105,21 @@ where
         Ok(self.rings.publish()?)
     }
 
+    /// Answers requests that there is no device for.
+    ///
+    /// # Returns
+    /// Whether the client must be notified.
+    ///
+    /// # Errors
+    /// As [`Server::take`].
+    pub fn decline(&mut self) -> Result<bool, Breach> {
+        // Ends: nothing is given back before the end, so the ring runs dry.
+        while let Some((ticket, _)) = self.take()? {
+            self.answer(ticket, Status::NoDevice, 0);
+        }
+        self.publish()
+    }
+
     /// Requests that were taken and whose answers the client has not seen.
     pub fn held(&self) -> u32 {
         self.rings.held()

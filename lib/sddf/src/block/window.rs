@@ -1,5 +1,10 @@
 //! The ranges in which buffers may lie.
 
+use core::fmt;
+
+use heapless::Vec;
+use shmem::{ReadWrite, Region};
+
 use super::wire::{Request, TRANSFER_SIZE};
 
 /// A data region as an end is granted it: a virtualiser's client has one that
@@ -25,6 +30,77 @@ impl Window {
     /// The window of several in which a request's buffer lies, and where.
     pub fn find(windows: &[Window], request: &Request) -> Option<(usize, u64)> {
         windows.iter().enumerate().find_map(|(i, window)| Some((i, window.offset_of(request)?)))
+    }
+}
+
+/// A data region of a driver that copies: how requests address it, and where it is
+/// mapped.
+#[derive(Debug)]
+pub struct Data {
+    /// How requests address it.
+    pub window: Window,
+    /// Where it is mapped.
+    pub region: Region<ReadWrite>,
+}
+
+/// A description that cannot be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DataError {
+    /// A data region is mapped with another size than the configuration says.
+    Size {
+        /// Its number.
+        number: usize,
+        /// Bytes mapped.
+        mapped: usize,
+        /// Bytes that the configuration says.
+        says: u64,
+    },
+    /// There are more than so many.
+    TooMany(usize),
+}
+
+impl fmt::Display for DataError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DataError::Size { number, mapped, says } => write!(
+                f,
+                "data region {number} has {mapped:#x} bytes here and {says:#x} in the configuration: map the regions in the configuration's order"
+            ),
+            DataError::TooMany(most) => write!(f, "there are more than {most} data regions"),
+        }
+    }
+}
+
+/// The data regions of a driver that copies.
+#[derive(Debug)]
+pub struct DataRegions<const N: usize> {
+    windows: Vec<Window, N>,
+    regions: Vec<Region<ReadWrite>, N>,
+}
+
+impl<const N: usize> DataRegions<N> {
+    /// All of them, in the configuration's order.
+    ///
+    /// # Errors
+    /// The description cannot be.
+    pub fn new(data: impl IntoIterator<Item = Data>) -> Result<Self, DataError> {
+        let (mut windows, mut regions) = (Vec::new(), Vec::new());
+        for (number, Data { window, region }) in data.into_iter().enumerate() {
+            if region.len() as u64 != window.size {
+                let (mapped, says) = (region.len(), window.size);
+                return Err(DataError::Size { number, mapped, says });
+            }
+            windows.push(window).map_err(|_| DataError::TooMany(N))?;
+            regions.push(region).map_err(|_| DataError::TooMany(N))?;
+        }
+        Ok(DataRegions { windows, regions })
+    }
+
+    /// The region in which a request's buffer lies, and at which offset.
+    pub fn find(&self, request: &Request) -> Option<(&Region<ReadWrite>, usize)> {
+        let (number, offset) = Window::find(&self.windows, request)?;
+        // It lies in a region that is mapped here, so it fits.
+        Some((self.regions.get(number)?, offset as usize))
     }
 }
 

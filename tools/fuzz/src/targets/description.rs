@@ -299,6 +299,8 @@ fn is_read(content: &configuration::Content, encoded: &[u8]) -> bool {
         Content::Pci(c) => same(c, encoded),
         Content::Ide(c) => same(c, encoded),
         Content::E1000(c) => same(c, encoded),
+        Content::VirtioBlk(c) => same(c, encoded),
+        Content::VirtioNet(c) => same(c, encoded),
         Content::BlkVirt(c) => same(&**c, encoded),
         Content::Ramdisk(c) => same(c, encoded),
         Content::NetVirt(c) => same(&**c, encoded),

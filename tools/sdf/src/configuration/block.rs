@@ -1,7 +1,7 @@
 //! Block devices: clients have data regions of their own and parts of the disk
 //! that nobody else writes.
 
-use bulkhead_config::{BlkClient, BlkPartition, BlkVirt, IoRegion, Ramdisk};
+use bulkhead_config::{BlkClient, BlkPartition, BlkVirt, IoRegion};
 use system_spec::PdIndex;
 
 use super::{Section, consistency::Consistency};
@@ -37,12 +37,7 @@ impl Consistency<'_> {
                 self.report(section, "clients", message);
             }
         }
-        if let Some(table) = &virt.table
-            && !self.maps(d, table)
-        {
-            let message = format!("`{}` does not map `{}`", d.name.value, table.name);
-            self.report(section, "table", message);
-        }
+        self.reaches(d, section, "table", &virt.table);
         for (number, client) in virt.clients.iter().enumerate() {
             for earlier in virt.clients.iter().take(number) {
                 if earlier.data.name == client.data.name {
@@ -63,12 +58,18 @@ impl Consistency<'_> {
         }
     }
 
-    /// Checks a RAM disk's section.
-    pub(super) fn ramdisk(&mut self, d: &ProtectionDomain, section: &Section, disk: &Ramdisk) {
-        for region in &disk.data {
+    /// Checks that a driver maps what it copies from and to.
+    pub(super) fn reaches<'a>(
+        &mut self,
+        d: &ProtectionDomain,
+        section: &Section,
+        key: &str,
+        regions: impl IntoIterator<Item = &'a IoRegion>,
+    ) {
+        for region in regions {
             if !self.maps(d, region) {
                 let message = format!("`{}` does not map `{}`", d.name.value, region.name);
-                self.report(section, "data", message);
+                self.report(section, key, message);
             }
         }
     }

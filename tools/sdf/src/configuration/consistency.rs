@@ -106,8 +106,19 @@ impl Consistency<'_> {
             Content::Pci(pci) => self.pci(pd, d, section, pci),
             // Everything that they name is a region.
             Content::Ide(_) | Content::E1000(_) => {}
+            Content::VirtioBlk(c) => {
+                self.reaches(d, section, "registers", [&c.registers]);
+                self.reaches(d, section, "dma", [&c.dma]);
+                self.reaches(d, section, "data", &c.data);
+            }
+            Content::VirtioNet(c) => {
+                self.reaches(d, section, "registers", [&c.registers]);
+                self.reaches(d, section, "dma", [&c.dma]);
+                self.reaches(d, section, "receive", [&c.receive]);
+                self.reaches(d, section, "transmit", [&c.transmit]);
+            }
             Content::BlkVirt(c) => self.blk_virt(pd, d, section, c),
-            Content::Ramdisk(c) => self.ramdisk(d, section, c),
+            Content::Ramdisk(c) => self.reaches(d, section, "data", &c.data),
             Content::NetVirt(c) => self.net_virt(pd, d, section, c),
         }
     }

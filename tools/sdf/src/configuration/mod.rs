@@ -18,7 +18,8 @@ use std::{
 };
 
 use bulkhead_config::{
-    BlkVirt, E1000, Entropy, Ide, IoRegion, NetVirt, Pci, Ramdisk, SerialVirt, Status, Vmm,
+    BlkVirt, E1000, Entropy, Ide, IoRegion, NetVirt, Pci, Ramdisk, SerialVirt, Status, VirtioBlk,
+    VirtioNet, Vmm,
 };
 use serde::Deserialize;
 use toml::{
@@ -34,8 +35,7 @@ use crate::{
     source::{At, Source, Span},
 };
 
-const KINDS: &str =
-    "vmm, serial-virt, status, entropy, pci, ide, e1000, blk-virt, ramdisk, net-virt";
+const KINDS: &str = "vmm, status, entropy, pci, ramdisk, ide, e1000, virtio-blk, virtio-net, serial-virt, blk-virt, net-virt";
 
 /// What one section says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,6 +54,10 @@ pub enum Content {
     Ide(Ide),
     /// A driver of an 82540EM.
     E1000(E1000),
+    /// A driver of a virtio disk.
+    VirtioBlk(VirtioBlk),
+    /// A driver of a virtio network card.
+    VirtioNet(VirtioNet),
     /// A block virtualiser.
     BlkVirt(Box<BlkVirt>),
     /// A RAM disk.
@@ -63,8 +67,10 @@ pub enum Content {
 }
 
 impl Content {
-    /// The memory regions that it names, with the key that names each.
-    fn regions_mut(&mut self) -> Vec<(&'static str, &mut IoRegion)> {
+    /// The memory regions that it names, with the key that names each and who must
+    /// reach it.
+    fn regions_mut(&mut self) -> Vec<(&'static str, Reach, &mut IoRegion)> {
+        use Reach::{Device, Device32, Driver};
         match self {
             Content::Vmm(_)
             | Content::SerialVirt(_)
@@ -72,43 +78,58 @@ impl Content {
             | Content::Entropy(_)
             | Content::Pci(_) => Vec::new(),
             Content::Ide(c) => {
-                let data = c.data.iter_mut().map(|region| ("data", region));
-                [("table", &mut c.table)].into_iter().chain(data).collect()
+                let data = c.data.iter_mut().map(|region| ("data", Device32, region));
+                [("table", Device32, &mut c.table)].into_iter().chain(data).collect()
             }
             Content::E1000(c) => vec![
-                ("rings", &mut c.rings),
-                ("receive", &mut c.receive),
-                ("transmit", &mut c.transmit),
+                ("rings", Device32, &mut c.rings),
+                ("receive", Device32, &mut c.receive),
+                ("transmit", Device32, &mut c.transmit),
+            ],
+            Content::VirtioBlk(c) => {
+                let data = c.data.iter_mut().map(|region| ("data", Driver, region));
+                [("registers", Device, &mut c.registers), ("dma", Device, &mut c.dma)]
+                    .into_iter()
+                    .chain(data)
+                    .collect()
+            }
+            Content::VirtioNet(c) => vec![
+                ("registers", Device, &mut c.registers),
+                ("dma", Device, &mut c.dma),
+                ("receive", Driver, &mut c.receive),
+                ("transmit", Driver, &mut c.transmit),
             ],
             Content::BlkVirt(c) => {
-                let clients = c.clients.iter_mut().map(|client| ("clients", &mut client.data));
-                c.table.iter_mut().map(|table| ("table", table)).chain(clients).collect()
+                let clients =
+                    c.clients.iter_mut().map(|client| ("clients", Driver, &mut client.data));
+                c.table.iter_mut().map(|table| ("table", Driver, table)).chain(clients).collect()
             }
-            Content::Ramdisk(c) => c.data.iter_mut().map(|region| ("data", region)).collect(),
+            Content::Ramdisk(c) => {
+                c.data.iter_mut().map(|region| ("data", Driver, region)).collect()
+            }
             Content::NetVirt(c) => c
                 .uplink
                 .iter_mut()
                 .flat_map(|uplink| {
-                    [("uplink", &mut uplink.receive), ("uplink", &mut uplink.transmit)]
+                    [
+                        ("uplink", Driver, &mut uplink.receive),
+                        ("uplink", Driver, &mut uplink.transmit),
+                    ]
                 })
                 .collect(),
         }
     }
+}
 
-    /// Whether a device writes to those regions by itself.
-    fn is_dma(&self) -> bool {
-        match self {
-            Content::Ide(_) | Content::E1000(_) => true,
-            Content::Vmm(_)
-            | Content::SerialVirt(_)
-            | Content::Status(_)
-            | Content::Entropy(_)
-            | Content::Pci(_)
-            | Content::BlkVirt(_)
-            | Content::Ramdisk(_)
-            | Content::NetVirt(_) => false,
-        }
-    }
+/// Who must reach a region at the address that a configuration is given for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reach {
+    /// Domains only, which map it.
+    Driver,
+    /// A device, or it is one.
+    Device,
+    /// A device that knows addresses of 32 bits.
+    Device32,
 }
 
 /// One section.
@@ -156,6 +177,8 @@ impl Section {
             Content::Pci(c) => bulkhead_config::write(c),
             Content::Ide(c) => bulkhead_config::write(c),
             Content::E1000(c) => bulkhead_config::write(c),
+            Content::VirtioBlk(c) => bulkhead_config::write(c),
+            Content::VirtioNet(c) => bulkhead_config::write(c),
             Content::BlkVirt(c) => bulkhead_config::write(&**c),
             Content::Ramdisk(c) => bulkhead_config::write(c),
             Content::NetVirt(c) => bulkhead_config::write(&**c),
@@ -288,6 +311,8 @@ impl Reader<'_> {
             Some("pci") => self.typed(&name, span, table).map(Content::Pci),
             Some("ide") => self.typed(&name, span, table).map(Content::Ide),
             Some("e1000") => self.typed(&name, span, table).map(Content::E1000),
+            Some("virtio-blk") => self.typed(&name, span, table).map(Content::VirtioBlk),
+            Some("virtio-net") => self.typed(&name, span, table).map(Content::VirtioNet),
             Some("blk-virt") => {
                 self.typed(&name, span, table).map(|c| Content::BlkVirt(Box::new(c)))
             }
@@ -371,6 +396,8 @@ impl Reader<'_> {
             Content::Pci(_)
             | Content::Ide(_)
             | Content::E1000(_)
+            | Content::VirtioBlk(_)
+            | Content::VirtioNet(_)
             | Content::BlkVirt(_)
             | Content::Ramdisk(_)
             | Content::NetVirt(_) => {}

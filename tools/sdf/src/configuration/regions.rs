@@ -3,7 +3,7 @@
 
 use bulkhead_config::IoRegion;
 
-use super::Configuration;
+use super::{Configuration, Reach};
 use crate::{model::System, problem::Problem, rule::Rule};
 
 /// Where the number of a region without a `phys_addr` begins; above every
@@ -20,10 +20,9 @@ pub(super) fn resolve(system: &System, configuration: &mut Configuration) -> Vec
     let mut problems = Vec::new();
     let source = configuration.source.clone();
     for section in configuration.sections.values_mut() {
-        let is_dma = section.content.is_dma();
         let mut found = Vec::new();
-        for (key, region) in section.content.regions_mut() {
-            if let Err((message, cure)) = locate(system, region, is_dma) {
+        for (key, reach, region) in section.content.regions_mut() {
+            if let Err((message, cure)) = locate(system, region, reach) {
                 found.push((key, message, cure));
             }
         }
@@ -38,7 +37,7 @@ pub(super) fn resolve(system: &System, configuration: &mut Configuration) -> Vec
 ///
 /// # Errors
 /// What is wrong with it, and what helps.
-fn locate(system: &System, named: &mut IoRegion, is_dma: bool) -> Result<(), (String, String)> {
+fn locate(system: &System, named: &mut IoRegion, reach: Reach) -> Result<(), (String, String)> {
     let (name, file) = (named.name.as_str(), system.source.name());
     let Some((index, region)) =
         system.regions.iter().enumerate().find(|(_, region)| region.name.value == name)
@@ -52,16 +51,18 @@ fn locate(system: &System, named: &mut IoRegion, is_dma: bool) -> Result<(), (St
     };
     let base = match &region.phys_addr {
         Some(at) => at.value,
-        None if is_dma => {
-            let cure = format!("give it a `phys_addr` in {file}");
-            return Err((
-                format!("a device cannot reach `{name}`: its address is not known"),
-                cure,
-            ));
-        }
-        None => (index as u64 + 1) << NOWHERE_SHIFT,
+        None => match reach {
+            Reach::Driver => (index as u64 + 1) << NOWHERE_SHIFT,
+            Reach::Device | Reach::Device32 => {
+                let cure = format!("give it a `phys_addr` in {file}");
+                return Err((
+                    format!("a device cannot reach `{name}`: its address is not known"),
+                    cure,
+                ));
+            }
+        },
     };
-    if is_dma && base.checked_add(size).is_none_or(|end| end > 1 << 32) {
+    if reach == Reach::Device32 && base.checked_add(size).is_none_or(|end| end > 1 << 32) {
         let cure = format!("give it a `phys_addr` below 4 GiB in {file}");
         return Err((format!("a device of 32 bits cannot reach all of `{name}`"), cure));
     }
