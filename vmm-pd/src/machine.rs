@@ -7,6 +7,7 @@ use deadline::ClockError;
 use sddf::serial::LayoutError;
 use sel4_microkit::{memory_region, memory_region_opt, timestamp_counter};
 use shmem::{Read, Region, WordError};
+use static_cell::StaticCell;
 use statistics::{Counter, Recorder};
 use vmm_core::{
     boot::BootError,
@@ -24,7 +25,7 @@ use crate::{
     guest::Pristine,
     memory::{Image, Ram},
     outside::{ConsoleRegions, Doorbell, rung},
-    sleep::Timer,
+    sleep::{NoTimer, Timer},
     status::Status,
     virtio,
     vtx::{PREEMPTION_TIMER_EXPIRED, Refused, Stopped, Vtx},
@@ -39,10 +40,8 @@ pub enum StartError {
     Ram(BadRamSize),
     /// A queue's regions.
     Queue(LayoutError),
-    /// The timer's regions.
-    Timer(WordError),
-    /// What the timer states.
-    Clock(ClockError),
+    /// The timer.
+    Timer(NoTimer),
     /// The page of counters.
     Statistics(WordError),
     /// VT-x.
@@ -62,8 +61,7 @@ from! {
     Config(ConfigError);
     Ram(BadRamSize);
     Queue(LayoutError);
-    Timer(WordError);
-    Clock(ClockError);
+    Timer(NoTimer);
     Vtx(Refused);
 }
 
@@ -73,9 +71,8 @@ impl fmt::Display for StartError {
             StartError::Config(e) => write!(f, "configuration: {e}"),
             StartError::Ram(e) => write!(f, "{e}"),
             StartError::Queue(e) => write!(f, "queue regions: {e}"),
-            StartError::Timer(e) => write!(f, "timer regions: {e}"),
+            StartError::Timer(e) => write!(f, "{e}"),
             StartError::Statistics(e) => write!(f, "statistics region: {e}"),
-            StartError::Clock(e) => write!(f, "{e}"),
             StartError::Vtx(e) => write!(f, "{e}"),
         }
     }
@@ -84,7 +81,7 @@ impl fmt::Display for StartError {
 /// Everything of one guest.
 pub struct Machine<'s> {
     cpu: Vtx,
-    vm: Vm,
+    vm: &'static mut Vm,
     ram: Ram,
     size: RamSize,
     pristine: Pristine,
@@ -96,7 +93,7 @@ pub struct Machine<'s> {
 }
 
 impl<'s> Machine<'s> {
-    /// Attaches to everything that the system description grants.
+    /// Attaches to everything that the system description grants. To be called once.
     ///
     /// # Errors
     /// Whatever is missing or does not fit.
@@ -111,8 +108,8 @@ impl<'s> Machine<'s> {
         };
         let doorbell = Doorbell::new(console, CONSOLE)?;
         let timer = Timer::new(
-            &memory_region!(ReadWrite, deadline_vaddr, deadline_size),
-            &memory_region!(Read, clock_vaddr, clock_size),
+            memory_region_opt!(ReadWrite, deadline_vaddr, deadline_size),
+            memory_region_opt!(Read, clock_vaddr, clock_size),
             TIMER,
         )?;
         let ram = Ram::new(memory_region!(ReadWrite, ram_vaddr, ram_size));
@@ -123,8 +120,8 @@ impl<'s> Machine<'s> {
         let page = memory_region!(ReadWrite, statistics_vaddr, statistics_size);
         let statistics =
             Recorder::new(&page, timestamp_counter()).map_err(StartError::Statistics)?;
-        let hz = timer.clock()?.frequency.hz();
-        let tsc = TscFrequency::new(hz).ok_or(ClockError::Implausible { hz })?;
+        let hz = timer.frequency().hz();
+        let tsc = TscFrequency::new(hz).ok_or(NoTimer::Clock(ClockError::Implausible { hz }))?;
         let mut cpu = Vtx::new(VCPU, LongestRun::at(tsc))?;
         let setup = Setup {
             tsc,
@@ -136,7 +133,8 @@ impl<'s> Machine<'s> {
             statistics,
             virtio: virtio::models(&config, tsc),
         };
-        let vm = Vm::new(setup, cpu.now());
+        static VM: StaticCell<Vm> = StaticCell::new();
+        let vm = VM.init_with(|| Vm::new(setup, cpu.now()));
         cpu.set_cr4_owner(&vm.cpuid);
         Ok(Machine {
             cpu,

@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 use deadline::{ClientWord, ClockWriter, Tsc};
+use sddf::timer::Call;
 use sel4_microkit::{
     Channel, ChannelSet, DeferredAction, Handler, MessageInfo, Notifications, debug_println,
     each_of_8, get_mr, memory_region, numbered_region, protection_domain, set_mr, started,
@@ -33,7 +34,7 @@ use sel4_microkit::{
 use shmem::{Read, ReadWrite, Region, Word32};
 use timer_core::calibrate::calibrate;
 use timer_core::hpet::{BLOCK_SIZE, Hpet, HpetError, Register, Registers};
-use timer_core::{CLIENTS_MAX, Call, ClientSet, Timer};
+use timer_core::{CLIENTS_MAX, ClientSet, Timer};
 
 const INTERRUPT: Channel = Channel::new(0);
 

@@ -18,3 +18,4 @@ pub mod net;
 mod peer;
 pub mod ring;
 pub mod serial;
+pub mod timer;

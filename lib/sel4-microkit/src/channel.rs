@@ -47,6 +47,11 @@ impl Channel {
         symbols::notifications() >> self.0 & 1 != 0
     }
 
+    /// Whether the description lets this domain call the other end.
+    pub fn may_call(self) -> bool {
+        symbols::calls() >> self.0 & 1 != 0
+    }
+
     /// Notifies the other end; never waits.
     ///
     /// # Panics
@@ -70,7 +75,7 @@ impl Channel {
     /// # Panics
     /// The description does not grant it.
     pub fn pp_call(self, message: MessageInfo) -> MessageInfo {
-        assert!(symbols::calls() >> self.0 & 1 != 0, "{self:?} may not be called");
+        assert!(self.may_call(), "{self:?} may not be called");
         let ipc = sel4::IpcBuffer::current();
         let mrs = [ipc.mr(0), ipc.mr(1), ipc.mr(2), ipc.mr(3)];
         let reply = Endpoint::from_address(ENDPOINT_BASE + self.0 as u64).call(message, mrs);

@@ -91,6 +91,25 @@ pub fn halts(system: System, name: &str) {
     assert_eq!(session.expect_stop("debian", ANSWER).0, Outcome::HALTED);
 }
 
+/// A second of sleep takes a second, and costs what a second of sleep costs: the
+/// guest's processor halts.
+///
+/// # Panics
+/// It does not.
+pub fn sleeps(system: System, name: &str) {
+    let mut session = booted(system, name);
+    session.type_line(
+        "read a _ < /proc/uptime; sleep 3; read b _ < /proc/uptime; echo from $a to $b.",
+    );
+    let line = session.expect("from [0-9.]+ to [0-9.]+\\.\r", ANSWER);
+    let times: Vec<f64> =
+        line.split(' ').filter_map(|word| word.trim_end_matches(".\r").parse().ok()).collect();
+    let [from, to] = times[..] else { panic!("{line}") };
+    assert!((3.0..3.2).contains(&(to - from)), "{line}");
+    session.type_line("poweroff");
+    assert_eq!(session.expect_stop("debian", ANSWER).0, Outcome::POWER_OFF);
+}
+
 /// Its own self-test passes.
 ///
 /// # Panics

@@ -1,7 +1,9 @@
 //! The default system on the embedded board, as a user meets it: a Debian guest
 //! at a shell prompt. On the SDK's board: `sdk.rs`.
 
-use system_tests::{System, debian};
+use std::fs;
+
+use system_tests::{System, checkout, debian};
 
 #[test]
 fn a_typed_command_answers_and_poweroff_ends_with_0() {
@@ -31,4 +33,40 @@ fn a_guest_that_halts_with_interrupts_off_ends_with_100() {
 #[test]
 fn the_guests_own_self_test_passes() {
     debian::tests_itself(System::default(), "selftest");
+}
+
+#[test]
+fn a_build_with_checks_runs_too() {
+    debian::answers_and_powers_off(System::default().debug(), "shell-debug");
+}
+
+/// The timer's words are not mapped; the VMM calls it instead, as sDDF's timers are
+/// called.
+#[test]
+fn a_guest_sleeps_by_a_timer_that_is_called() {
+    let mut description = fs::read_to_string(checkout("system.xml")).unwrap();
+    for (words, calls) in [
+        (
+            r#"<map mr="deadline" vaddr="0x10020000" perms="r" setvar_vaddr="client0_deadline_vaddr" setvar_size="client0_deadline_size" />"#,
+            "",
+        ),
+        (
+            r#"<map mr="deadline" vaddr="0x10070000" perms="rw" setvar_vaddr="deadline_vaddr" setvar_size="deadline_size" />"#,
+            "",
+        ),
+        (
+            r#"<map mr="clock" vaddr="0x10080000" perms="r" setvar_vaddr="clock_vaddr" setvar_size="clock_size" />"#,
+            "",
+        ),
+        (r#"<memory_region name="deadline" size="0x1000" />"#, ""),
+        (r#"<end pd="vmm" id="2" />"#, r#"<end pd="vmm" id="2" pp="true" notify="false" />"#),
+    ] {
+        assert_eq!(description.matches(words).count(), 1, "{words}");
+        description = description.replace(words, calls);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("called.system");
+    fs::write(&path, description).unwrap();
+    fs::copy(checkout("system.toml"), path.with_extension("toml")).unwrap();
+    debian::sleeps(System::new(&path.to_string_lossy()), "called-timer");
 }

@@ -17,7 +17,7 @@
 //! - A notification costs one pass over [`CLIENTS_MAX`] clients, and the HPET
 //!   is touched only if the earliest deadline changed.
 //!
-//! - A client that calls ([`Call`], sDDF's protocol) has its call answered in one
+//! - A client that calls (`sddf::timer::Call`) has its call answered in one
 //!   such pass. Unlike a notification, which is remembered once however often it
 //!   comes, each call is one: who calls without end costs all that rank below the
 //!   timer its pass each time. So it is for clients that are trusted so far.
@@ -25,12 +25,10 @@
 #![forbid(unsafe_code)]
 
 pub mod calibrate;
-mod call;
 pub mod hpet;
 mod scale;
 mod timer;
 
 pub use bulkhead_config::{CLIENTS_MAX, ClientSet};
-pub use call::Call;
 pub use scale::Scale;
 pub use timer::{MIN_GAP_NS, Timer};

@@ -464,12 +464,3 @@ fn time_is_told_in_nanoseconds() {
     assert_eq!(timer.nanoseconds(Tsc(100_000_001)), 1_000_000_010);
     assert_eq!(timer.nanoseconds(Tsc(u64::MAX)), u64::MAX);
 }
-
-#[test]
-fn calls_are_those_of_sddf_and_no_others() {
-    use timer_core::Call;
-    assert_eq!(Call::parse(0, 0, 7), Some(Call::Time));
-    assert_eq!(Call::parse(1, 1, 7), Some(Call::Timeout { nanoseconds: 7 }));
-    assert_eq!(Call::parse(1, 0, 7), None, "a word that was not sent");
-    assert_eq!(Call::parse(2, 1, 7), None);
-}
