@@ -73,11 +73,15 @@ pub trait Behaviour {
     fn features(&self) -> u64;
     /// Its configuration.
     fn config(&self) -> Vec<u8>;
+    /// Whether it has a use for a buffer of this queue now.
+    fn is_ready(&self, _queue: u16) -> bool {
+        true
+    }
     /// Does a request: what it was given to read, and how much it may write.
     ///
     /// # Returns
-    /// What it writes; `None` if it takes the request and says nothing yet.
-    fn handle(&mut self, queue: u16, read: &[u8], room: usize) -> Option<Vec<u8>>;
+    /// What it writes.
+    fn handle(&mut self, queue: u16, read: &[u8], room: usize) -> Vec<u8>;
 }
 
 #[derive(Default)]
@@ -219,7 +223,7 @@ impl<B: Behaviour> State<B> {
         };
         assert!(self.status & DRIVER_OK != 0, "it is used before it may work (3.1.1)");
         let mut chain = Chain::<64>::default();
-        loop {
+        while self.behaviour.is_ready(index) {
             let head = match queue.pop(&self.memory, &mut chain) {
                 Ok(Some(head)) => head,
                 Ok(None) => break,
@@ -230,7 +234,7 @@ impl<B: Behaviour> State<B> {
             let mut read = vec![0; length as usize];
             chain.readable().read(&self.memory, 0, &mut read).unwrap();
             let room = chain.writable().len() as usize;
-            let Some(written) = self.behaviour.handle(index, &read, room) else { continue };
+            let written = self.behaviour.handle(index, &read, room);
             chain.writable().write(&mut self.memory, 0, &written).unwrap();
             queue.complete(&mut self.memory, head, written.len() as u32);
         }

@@ -166,3 +166,20 @@ impl Emulator {
         Ok(Emulator { child, output, input: teller, words: Words::new(config.runner, directory) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Network;
+
+    #[test]
+    fn bochs_is_asked_for_no_virtio_device() {
+        let plain = || Config::new("a.iso", "logs");
+        let kind = DeviceKind::Virtio;
+        let disk = Config { disk: Some("disk".into()), disk_kind: kind, ..plain() };
+        let network = Some(Network { kind, ..Network::default() });
+        for config in [disk, Config { network, ..plain() }] {
+            assert!(matches!(check(&config), Err(MachineError::Virtio)));
+        }
+    }
+}

@@ -331,4 +331,33 @@ mod tests {
         assert_eq!([value(tcg, "-smp"), value(tcg, "-m")], ["3", "1024M"]);
         assert!(host.starts_with("host,") && host.contains("+vmx") && host.contains("enforce"));
     }
+
+    #[test]
+    fn disks_and_cards_are_what_the_system_drives() {
+        let line = |kind| {
+            let network = Network { kind, ..Network::default() };
+            let config = Config {
+                disk: Some("disk".into()),
+                disk_kind: kind,
+                network: Some(network),
+                ..Config::new("a.iso", "logs")
+            };
+            let port = Path::new("/dev/pts/7");
+            let line = command_line(&config, Accelerator::Tcg, port, port);
+            let devices = line.windows(2).filter(|pair| pair[0] == "-device");
+            devices.map(|pair| pair[1].clone()).collect::<Vec<_>>()
+        };
+        let rest = "netdev=net,romfile=,mac=02:00:00:00:00:01";
+        assert_eq!(
+            line(DeviceKind::Plain),
+            ["ide-hd,drive=disk,bus=ide.1,unit=0".to_owned(), format!("e1000,addr=2,{rest}")]
+        );
+        assert_eq!(
+            line(DeviceKind::Virtio),
+            [
+                "virtio-blk-pci,drive=disk,addr=4,disable-legacy=on".to_owned(),
+                format!("virtio-net-pci,addr=5,disable-legacy=on,{rest}")
+            ]
+        );
+    }
 }

@@ -100,9 +100,20 @@ fn a_device_that_is_not_the_expected_one_is_left_alone() {
     assert!(session.stop().is_empty(), "the client was told of a disk");
 }
 
-fn the_network_s_other_host_sends_back_what_it_is_sent(name: &str, runner: Runner, host: &str) {
-    let system = System::new("tools/system-tests/systems/net.system");
-    let mut session = system.in_machine(runner).start(name);
+const E1000: &str = "tools/system-tests/systems/net.system";
+const VIRTIO_NET: &str = "tools/system-tests/systems/virtio-net.system";
+
+/// The hosts that Bochs and QEMU are in their networks.
+const BOCHS_HOST: &str = r"192\.168\.10\.1";
+const QEMU_HOST: &str = r"10\.0\.2\.2";
+
+fn the_network_s_other_host_sends_back_what_it_is_sent(
+    name: &str,
+    description: &str,
+    runner: Runner,
+    host: &str,
+) {
+    let mut session = System::new(description).in_machine(runner).start(name);
     let lines = [
         format!(r"net found {host} at \[.*\]"),
         r"net had 28 echoes as they were sent in \d+ ticks".to_owned(),
@@ -114,12 +125,18 @@ fn the_network_s_other_host_sends_back_what_it_is_sent(name: &str, runner: Runne
 
 #[test]
 fn the_e1000_driver_drives_bochs_s_card() {
-    let (bochs, host) = (Runner::default(), r"192\.168\.10\.1");
-    the_network_s_other_host_sends_back_what_it_is_sent("drivers-net-bochs", bochs, host);
+    let (name, bochs) = ("drivers-net-bochs", Runner::default());
+    the_network_s_other_host_sends_back_what_it_is_sent(name, E1000, bochs, BOCHS_HOST);
 }
 
 #[test]
 fn the_e1000_driver_drives_qemu_s_card() {
-    let (qemu, host) = (Runner::Qemu(Accelerator::Tcg), r"10\.0\.2\.2");
-    the_network_s_other_host_sends_back_what_it_is_sent("drivers-net-qemu", qemu, host);
+    let (name, qemu) = ("drivers-net-qemu", Runner::Qemu(Accelerator::Tcg));
+    the_network_s_other_host_sends_back_what_it_is_sent(name, E1000, qemu, QEMU_HOST);
+}
+
+#[test]
+fn the_virtio_driver_drives_qemu_s_card() {
+    let (name, qemu) = ("drivers-virtio-net", Runner::Qemu(Accelerator::Tcg));
+    the_network_s_other_host_sends_back_what_it_is_sent(name, VIRTIO_NET, qemu, QEMU_HOST);
 }

@@ -9,6 +9,7 @@ mod configuration;
 mod elf;
 mod net;
 mod program;
+mod virtio;
 
 use std::{collections::BTreeSet, path::PathBuf};
 

@@ -42,7 +42,7 @@ impl Behaviour for Disk {
         (SECTORS as u64).to_le_bytes().into()
     }
 
-    fn handle(&mut self, queue: u16, read: &[u8], room: usize) -> Option<Vec<u8>> {
+    fn handle(&mut self, queue: u16, read: &[u8], room: usize) -> Vec<u8> {
         assert_eq!(queue, 0);
         self.seen += 1;
         let (header, data) = read.split_at(16);
@@ -60,7 +60,7 @@ impl Behaviour for Disk {
         }
         answer.push(self.status);
         answer.truncate(self.short.unwrap_or(room));
-        Some(answer)
+        answer
     }
 }
 
