@@ -5,7 +5,7 @@ use core::fmt;
 use bulkhead_config::{ConfigError, Vmm as Config};
 use deadline::ClockError;
 use sddf::serial::LayoutError;
-use sel4_microkit::{memory_region, memory_region_opt, timestamp_counter};
+use sel4_microkit::{ChannelSet, memory_region, memory_region_opt, timestamp_counter};
 use shmem::{Read, Region, WordError};
 use static_cell::StaticCell;
 use statistics::{Counter, Recorder};
@@ -25,6 +25,7 @@ use crate::{
     guest::Pristine,
     memory::{Image, Ram},
     outside::{ConsoleRegions, Doorbell, rung},
+    passed::{self, Lines},
     sleep::{NoTimer, Timer},
     status::Status,
     virtio,
@@ -87,6 +88,7 @@ pub struct Machine<'s> {
     pristine: Pristine,
     doorbell: Doorbell,
     timer: Timer,
+    lines: Lines,
     status: &'s mut Status,
     config: Config,
     breach_told: bool,
@@ -144,6 +146,7 @@ impl<'s> Machine<'s> {
             pristine,
             doorbell,
             timer,
+            lines: Lines::default(),
             status,
             config,
             breach_told: false,
@@ -153,6 +156,7 @@ impl<'s> Machine<'s> {
     /// Runs the guest to its end.
     pub fn run(&mut self) {
         self.status.say(format_args!("started"));
+        self.hand_over();
         let mut next = self.start();
         loop {
             next = match next {
@@ -165,13 +169,7 @@ impl<'s> Machine<'s> {
                     self.vm.statistics.set(Counter::KernelCalls, self.cpu.calls());
                     self.doorbell.flush();
                     let channels = self.timer.sleep(until, &self.vm.statistics);
-                    self.vm.rung(rung(channels));
-                    Next::Guest(self.vm.notified(
-                        &mut self.cpu,
-                        &mut self.ram,
-                        &mut self.doorbell,
-                        Arrival::Running,
-                    ))
+                    Next::Guest(self.notified(channels, Arrival::Running))
                 }
                 Next::Guest(Outcome::Restart(reason)) => self.restart(reason),
                 Next::Guest(Outcome::Stop(reason)) => return self.stop(reason),
@@ -199,6 +197,7 @@ impl<'s> Machine<'s> {
                     if self.doorbell.busy() {
                         self.attend(message.reason == PREEMPTION_TIMER_EXPIRED);
                     }
+                    self.hand_back();
                     if self.vm.passes(next) {
                         Outcome::Resume
                     } else {
@@ -207,9 +206,7 @@ impl<'s> Machine<'s> {
                 }
                 Stopped::Notified(arrival, channels) => {
                     self.vm.statistics.returned(self.cpu.now().0);
-                    self.vm.rung(rung(channels));
-                    let outcome =
-                        self.vm.notified(&mut self.cpu, &mut self.ram, &mut self.doorbell, arrival);
+                    let outcome = self.notified(channels, arrival);
                     self.attend(false);
                     outcome
                 }
@@ -221,6 +218,33 @@ impl<'s> Machine<'s> {
                     return Next::Guest(outcome);
                 }
             }
+        }
+    }
+
+    /// Gives the guest the real devices that it drives itself. Apart from
+    /// [`Machine::new`], whose frame holds all of this several times.
+    #[inline(never)]
+    fn hand_over(&mut self) {
+        let Machine { cpu, vm, status, config, lines, .. } = self;
+        passed::hand_over(&config.passthrough, cpu, &mut vm.devices.passed, lines, status);
+    }
+
+    /// Notifications arrived, of interrupts perhaps.
+    fn notified(&mut self, channels: ChannelSet, arrival: Arrival) -> Outcome {
+        let Machine { cpu, vm, ram, doorbell, lines, .. } = self;
+        lines.arrived(channels, vm);
+        vm.rung(rung(channels));
+        let outcome = vm.notified(cpu, ram, doorbell, arrival);
+        self.hand_back();
+        outcome
+    }
+
+    /// Lets the machine's lines interrupt again whose interrupts the guest has ended.
+    #[inline(always)]
+    fn hand_back(&mut self) {
+        let ended = self.vm.take_ended();
+        if ended != 0 {
+            self.lines.ended(ended);
         }
     }
 
@@ -268,6 +292,7 @@ impl<'s> Machine<'s> {
         self.vm.restart(self.cpu.now());
         self.status.say(format_args!("restarted count={} : {reason}", self.vm.restarts()));
         self.pristine.clear(self.size, &mut self.ram);
+        self.lines.listen();
         self.start()
     }
 

@@ -8,7 +8,9 @@
 //!
 //! Channels: 0 the serial virtualiser, 1 the status domain, 2 the timer; from 3 on
 //! those who serve the virtio devices, in the order of
-//! [`vmm_core::devices::virtio::Device`]. The virtual CPU has number 0.
+//! [`vmm_core::devices::virtio::Device`]; from 9 on `pci`, for each device that is passed
+//! through, which is not listened to; interrupts of those have what numbers the
+//! configuration says. The virtual CPU has number 0.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -17,6 +19,7 @@ mod guest;
 mod machine;
 mod memory;
 mod outside;
+mod passed;
 mod sleep;
 mod status;
 mod virtio;

@@ -4,7 +4,7 @@
 //!
 //! | channel, I/O ports | other end                                                  |
 //! | ------------------ | ---------------------------------------------------------- |
-//! | channel 0          | the UART's interrupt, `trigger="edge"`                     |
+//! | channel 0          | the UART's interrupt, `trigger="edge"`; without it requests are not heard |
 //! | channel 1 + i      | client i                                                   |
 //! | I/O ports 0        | the UART's eight, of which the first is the symbol `uart_port` (0x2f8) |
 //!
@@ -85,9 +85,13 @@ fn init() -> Domain {
             Err(e) => status.add_closed(name, e, statistics),
         });
     }
-    // The line may be masked still, and the UART's first edge would be lost.
-    started(INTERRUPT.irq_ack());
-    status.listen();
+    // Without an interrupt nobody is heard, and the UART drives no line, which a guest
+    // may have for another device.
+    if INTERRUPT.is_irq() {
+        // The line may be masked still, and the UART's first edge would be lost.
+        started(INTERRUPT.irq_ack());
+        status.listen();
+    }
     let mut domain = Domain { status };
     domain.serve();
     domain

@@ -16,6 +16,7 @@ mod clients;
 mod drivers;
 mod mac;
 mod net;
+mod passthrough;
 mod pci;
 mod region;
 mod virtio;
@@ -31,6 +32,10 @@ pub use crate::clients::ClientSet;
 pub use crate::drivers::{DATA_REGIONS_MAX, E1000, Ide, VirtioBlk, VirtioNet};
 pub use crate::mac::Mac;
 pub use crate::net::{LEARNED_MAX, NetPort, NetUplink, NetVirt, PORT_MACS_MAX};
+pub use crate::passthrough::{
+    Dma, PASSED_MAX, PASSED_PARTS_MAX, PassThrough, PassedFunction, PassedInterrupt, PassedMemory,
+    PassedPorts,
+};
 pub use crate::pci::{PCI_DEVICES_MAX, Pci, PciBar, PciDevice, PciSpace};
 pub use crate::region::{IoRegion, REGION_NAME_MAX};
 pub use crate::virtio::{
@@ -85,6 +90,9 @@ pub struct Vmm {
     /// Its virtio network interfaces, in order.
     #[serde(default)]
     pub net: Vec<Interface, INTERFACES_MAX>,
+    /// Real devices that it drives itself.
+    #[serde(default)]
+    pub passthrough: Vec<PassThrough, PASSED_MAX>,
 }
 
 /// A serial virtualiser: its clients' names, in the order of their channels
@@ -146,10 +154,15 @@ pub fn read<T: DeserializeOwned>(region: &[u8]) -> Result<T, ConfigError> {
 ///
 /// # Errors
 /// As [`read`].
+// Its frame is several times the configuration: nobody's who has it afterwards.
+#[inline(never)]
 pub fn load<T: DeserializeOwned>(region: &Region<Read>) -> Result<T, ConfigError> {
     /// A VMM's: its command line, its name, some numbers, and a hundred bytes at
-    /// most for each of its devices.
-    const VMM: usize = COMMAND_LINE_MAX + 256 + 100 * (DISKS_MAX + INTERFACES_MAX);
+    /// most for each of its virtio devices; of a device that is passed through the
+    /// names and some numbers.
+    const PASSED: usize = (1 + PASSED_PARTS_MAX) * (NAME_MAX + 1) + 64;
+    const VMM: usize =
+        COMMAND_LINE_MAX + 256 + 100 * (DISKS_MAX + INTERFACES_MAX) + PASSED * PASSED_MAX;
     /// A network virtualiser's: for each port its name and its peers', and a hundred
     /// bytes at most of addresses and numbers; and the uplink's two regions.
     const NET: usize =

@@ -47,6 +47,11 @@ impl Channel {
         symbols::notifications() >> self.0 & 1 != 0
     }
 
+    /// Whether it is an interrupt line that the description grants.
+    pub fn is_irq(self) -> bool {
+        symbols::irqs() >> self.0 & 1 != 0
+    }
+
     /// Whether the description lets this domain call the other end.
     pub fn may_call(self) -> bool {
         symbols::calls() >> self.0 & 1 != 0
@@ -105,9 +110,25 @@ impl ChannelSet {
         ChannelSet(bits & ((1 << CHANNELS) - 1))
     }
 
+    /// Those that are in both.
+    pub const fn and(self, other: ChannelSet) -> ChannelSet {
+        ChannelSet(self.0 & other.0)
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether `channel` is among them.
     pub const fn contains(self, channel: Channel) -> bool {
         self.0 >> channel.0 & 1 != 0
+    }
+}
+
+impl FromIterator<Channel> for ChannelSet {
+    fn from_iter<I: IntoIterator<Item = Channel>>(channels: I) -> Self {
+        ChannelSet(channels.into_iter().fold(0, |bits, channel| bits | 1 << channel.0))
     }
 }
 

@@ -40,8 +40,17 @@ impl IoPort {
         IoPort(id)
     }
 
-    fn cap(self) -> sel4::cap::IoPort {
-        assert!(symbols::io_ports() >> self.0 & 1 != 0, "no ioport id {} is granted", self.0);
+    /// Whether the system description grants it.
+    pub fn is_granted(self) -> bool {
+        symbols::io_ports() >> self.0 & 1 != 0
+    }
+
+    /// Its capability.
+    ///
+    /// # Panics
+    /// The description does not grant it.
+    pub(crate) fn cap(self) -> sel4::cap::IoPort {
+        assert!(self.is_granted(), "no ioport id {} is granted", self.0);
         sel4::cap::IoPort::from_address(IO_PORT_BASE + self.0)
     }
 

@@ -8,7 +8,7 @@ use sel4::{
     cap::Vcpu,
 };
 
-use crate::{ChannelSet, channel::VCPU_BASE};
+use crate::{ChannelSet, IoPort, channel::VCPU_BASE};
 
 /// Why the guest stopped running.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,6 +23,17 @@ pub enum Return {
 /// The virtual CPU with this number in the system description.
 pub const fn vcpu(id: u64) -> Vcpu {
     Vcpu::from_address(VCPU_BASE + id)
+}
+
+/// Lets the guest of `vcpu` reach a range of ports itself, without exits.
+///
+/// # Errors
+/// The range is not within `ports`.
+///
+/// # Panics
+/// The description does not grant `ports`.
+pub fn enable_io_ports(vcpu: Vcpu, ports: IoPort, first: u16, last: u16) -> sel4::Result {
+    vcpu.enable_io_ports(ports.cap(), first, last)
 }
 
 /// Runs the guest of `vcpu`, this domain's own.

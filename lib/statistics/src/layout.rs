@@ -3,7 +3,7 @@
 //! | word | contents |
 //! | ---: | --- |
 //! | 0 | `0x4248_5354` ("BHST") in the upper half, [`VERSION`] in the lower; 0 before the VMM has started |
-//! | 1 to 20 | [`Counter`]s, by their numbers |
+//! | 1 to 21 | [`Counter`]s, by their numbers |
 //! | 32 to 111 | exits with reason 0 to 79 |
 //! | 112 | exits with any other reason |
 //! | 128 to 191 | the last 16 exits, four words each: reason, instruction pointer, qualification, guest-physical address; exit `n` (the first is 0) is in place `n` modulo 16 |
@@ -88,11 +88,13 @@ pub enum Counter {
     Copied = 19,
     /// Times that the VMM notified one of those.
     Rings = 20,
+    /// Interrupts of real devices that the guest drives itself, as they reached the VMM.
+    PassedInterrupts = 21,
 }
 
 impl Counter {
     /// All, in order.
-    pub const ALL: [Counter; 20] = [
+    pub const ALL: [Counter; 21] = [
         Counter::Begun,
         Counter::Recorded,
         Counter::Since,
@@ -113,6 +115,7 @@ impl Counter {
         Counter::StartedAt,
         Counter::Copied,
         Counter::Rings,
+        Counter::PassedInterrupts,
     ];
 
     /// The counter with this number.
@@ -132,4 +135,4 @@ impl Counter {
 }
 
 // The tables do not overlap.
-const _: () = assert!((Counter::Rings as usize) < EXITS && EXITS + REASONS < RING);
+const _: () = assert!((Counter::PassedInterrupts as usize) < EXITS && EXITS + REASONS < RING);

@@ -7,7 +7,7 @@ use bulkhead_build::{
     Built, GuestOverrides, Overrides, Platform, Request, Workspace, build_system, read_description,
 };
 use bulkhead_host::file;
-use bulkhead_machine::{DeviceKind, MEMORY_MAX, Runner};
+use bulkhead_machine::{DeviceKind, MEMORY_MAX, Network, Runner};
 use bulkhead_progress::Progress;
 use bulkhead_sdf::{NotBuilt, Problem, Problems, System, configuration, parse};
 use miette::{Result, miette};
@@ -81,6 +81,8 @@ pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
     machine.monitor = built.monitor;
     machine.network = network;
     machine.disk_kind = built.hardware.disk.map_or_else(DeviceKind::default, |disk| disk.kind);
+    machine.ne2000 = built.hardware.ne2000.then(Network::second);
+    machine.fourth_serial = built.hardware.fourth_serial;
     let named = |guest: bulkhead_build::Guest| Named { guest: guest.name, pd: guest.pd };
     crate::run::run(Session {
         machine,

@@ -9,7 +9,7 @@ use std::{collections::VecDeque, fs, io, path::Path, process::Command};
 use crate::{
     config::{
         Config, DISK_UNIT, IPS, Network, POWER_ON_TIME, Watch,
-        names::{self, DISK, FILES},
+        names::{self, DISK, FILES, SERIAL_LOG},
     },
     console::Console,
     emulator::Heard,
@@ -178,13 +178,26 @@ ata1-master: type=disk, mode=flat, path={DISK}, cylinders={cylinders}, heads=16,
 "
         );
     }
-    if let Some(Network { address, kind: _, files: _ }) = &config.network {
-        let address = address.map(|byte| format!("{byte:02x}")).join(":");
-        text += &format!(
-            "pci: enabled=1, chipset=i440fx, slot1=e1000
-e1000: enabled=1, mac={address}, ethmod=vnet, ethdev={FILES}
-"
-        );
+    let address = |network: &Network| network.address.map(|byte| format!("{byte:02x}")).join(":");
+    let cards = [("e1000", &config.network), ("ne2k", &config.ne2000)];
+    let slots: Vec<String> = (1..)
+        .zip(cards)
+        .filter(|(_, (_, network))| network.is_some())
+        .map(|(slot, (card, _))| format!(", slot{slot}={card}"))
+        .collect();
+    if !slots.is_empty() {
+        text += &format!("pci: enabled=1, chipset=i440fx{}\n", slots.concat());
+    }
+    if let Some(network) = &config.network {
+        let address = address(network);
+        text += &format!("e1000: enabled=1, mac={address}, ethmod=vnet, ethdev={FILES}\n");
+    }
+    if let Some(network) = &config.ne2000 {
+        let address = address(network);
+        text += &format!("ne2k: enabled=1, mac={address}, ethmod=vnet, ethdev={FILES}\n");
+    }
+    if config.fourth_serial {
+        text += &format!("com4: enabled=1, mode=file, dev={SERIAL_LOG}\n");
     }
     text
 }
@@ -273,6 +286,23 @@ mod tests {
              ata1-master: type=disk, mode=flat, path=disk.img, cylinders=3, heads=16, spt=32\n\
              pci: enabled=1, chipset=i440fx, slot1=e1000\n\
              e1000: enabled=1, mac=02:00:00:00:00:01, ethmod=vnet, ethdev=files\n"
+        );
+    }
+
+    #[test]
+    fn a_second_card_has_a_slot_of_its_own_and_a_serial_port_a_log() {
+        let (console, status) = (Path::new("/dev/pts/7"), Path::new("/dev/pts/8"));
+        let plain = Config::new("/x.iso", "/x");
+        let ne2000 = Some(Network::second());
+        let with = Config { ne2000, fourth_serial: true, ..plain.clone() };
+        let [plain, with] = [plain, with].map(|config| bochsrc(&config, None, console, status));
+        assert_eq!(
+            with.strip_prefix(&plain),
+            Some(
+                "pci: enabled=1, chipset=i440fx, slot2=ne2k\n\
+                 ne2k: enabled=1, mac=02:00:00:00:00:11, ethmod=vnet, ethdev=files\n\
+                 com4: enabled=1, mode=file, dev=serial.log\n"
+            )
         );
     }
 

@@ -51,6 +51,11 @@ pub struct Config {
     pub disk_kind: DeviceKind,
     /// Its network card, if it has one.
     pub network: Option<Network>,
+    /// Whether it has a fourth serial port (0x2e8, interrupt 3): what that sends goes to
+    /// a log of its own.
+    pub fourth_serial: bool,
+    /// Its second network card, a PCI NE2000 (RTL8029), in a network of its own.
+    pub ne2000: Option<Network>,
 }
 
 /// What a disk or a network card is.
@@ -91,6 +96,14 @@ impl Default for Network {
     }
 }
 
+impl Network {
+    /// A second card's: Bochs's own host has the card's address with two bits changed,
+    /// so that the next ones are taken.
+    pub fn second() -> Self {
+        Network { address: [0x02, 0, 0, 0, 0, 0x11], ..Network::default() }
+    }
+}
+
 impl Config {
     /// A machine of the default size, in Bochs.
     pub fn new(image: impl Into<PathBuf>, logs: impl Into<PathBuf>) -> Self {
@@ -104,6 +117,8 @@ impl Config {
             disk: None,
             disk_kind: DeviceKind::default(),
             network: None,
+            fourth_serial: false,
+            ne2000: None,
         }
     }
 }
@@ -194,5 +209,6 @@ pub(crate) mod names {
     /// What TFTP gives out; a folder.
     pub const FILES: &str = "files";
     pub const KERNEL_LOG: &str = "kernel.log";
+    pub const SERIAL_LOG: &str = "serial.log";
     pub const EMULATOR_LOG: &str = "emulator.log";
 }

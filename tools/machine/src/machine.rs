@@ -142,6 +142,8 @@ pub struct Logs {
     pub emulator: PathBuf,
     /// The third serial port: the kernel's own output, in debug builds.
     pub kernel: PathBuf,
+    /// The fourth, where the machine has one: what a guest sends that has it.
+    pub serial: PathBuf,
 }
 
 /// Sends keys to the guests' consoles, and requests to the status domain.
@@ -258,12 +260,22 @@ impl Machine {
         let files = Files::find(&config)?;
         fs::create_dir_all(&config.logs).map_err(host("create the directory for logs"))?;
         let logs = config.logs.canonicalize().map_err(host("find the directory for logs"))?;
-        let logs =
-            Logs { emulator: logs.join(names::EMULATOR_LOG), kernel: logs.join(names::KERNEL_LOG) };
+        let logs = Logs {
+            emulator: logs.join(names::EMULATOR_LOG),
+            kernel: logs.join(names::KERNEL_LOG),
+            serial: logs.join(names::SERIAL_LOG),
+        };
         let console = Console::open().map_err(host("open a pseudo-terminal"))?;
         let directory = Directory::new().map_err(no_directory)?;
         let status = Console::open().map_err(host("open a second pseudo-terminal"))?;
         lay_out(directory.path(), &files, &logs)
+            .and_then(|()| {
+                if config.fourth_serial {
+                    log(directory.path(), &logs.serial, names::SERIAL_LOG)
+                } else {
+                    Ok(())
+                }
+            })
             .and_then(|()| emulator::lay_out(directory.path(), &config, &console, &status))
             .map_err(no_directory)?;
         let kernel = config
@@ -326,12 +338,15 @@ fn lay_out(directory: &Path, files: &Files, logs: &Logs) -> io::Result<()> {
         Some(folder) => symlink(folder, directory.join(names::FILES))?,
         None => fs::create_dir(directory.join(names::FILES))?,
     }
-    for (log, name) in [(&logs.emulator, names::EMULATOR_LOG), (&logs.kernel, names::KERNEL_LOG)] {
-        // Fresh, so that an old run's lines are never taken for this one's.
-        fs::write(log, "")?;
-        symlink(log, directory.join(name))?;
-    }
-    Ok(())
+    log(directory, &logs.emulator, names::EMULATOR_LOG)?;
+    log(directory, &logs.kernel, names::KERNEL_LOG)
+}
+
+/// Puts a log there: a fresh one, so that an old run's lines are never taken for this
+/// one's.
+fn log(directory: &Path, file: &Path, name: &str) -> io::Result<()> {
+    fs::write(file, "")?;
+    symlink(file, directory.join(name))
 }
 
 /// Starts the supervisor's thread and, in it, the emulator.

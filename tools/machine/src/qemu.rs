@@ -113,6 +113,9 @@ pub(crate) fn command_line(
         option("-serial", format!("chardev:{id}"));
     }
     option("-serial", format!("file:{}", names::KERNEL_LOG));
+    if config.fourth_serial {
+        option("-serial", format!("file:{}", names::SERIAL_LOG));
+    }
     let image = names::IMAGE;
     option("-drive", format!("if=ide,media=cdrom,format=raw,readonly=on,file={image}"));
     if config.disk.is_some() {
@@ -131,6 +134,11 @@ pub(crate) fn command_line(
             DeviceKind::Virtio => "virtio-net-pci,addr=5,disable-legacy=on",
         };
         option("-device", format!("{card},netdev=net,romfile=,mac={address}"));
+    }
+    if let Some(Network { address, kind: _, files: _ }) = &config.ne2000 {
+        let address = address.map(|byte| format!("{byte:02x}")).join(":");
+        option("-netdev", format!("user,id=ne,restrict=on,tftp={}", names::FILES));
+        option("-device", format!("ne2k_pci,netdev=ne,addr=3,romfile=,mac={address}"));
     }
     option("-boot", "d".into());
     option("-chardev", "stdio,id=monitor,signal=off".into());

@@ -182,6 +182,9 @@ rules! {
     ConfigRegion config_region Error "each `NAME.config` has a section NAME, and each section is mapped";
     ConfigNames config_names Error "names in a configuration are those of its description";
 
+    PassThrough pass_through Error "a guest's own devices are what its description grants and its configuration names";
+    PassThroughDma pass_through_dma Error "a device that can write memory by itself is a guest's own only behind an IOMMU, or by name";
+
     // Writing.
     PayloadWrite payload_write Error "a boot image can be written, and files do not change while it is";
 }

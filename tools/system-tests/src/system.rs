@@ -110,6 +110,8 @@ impl System {
         config.disk = disk.or_else(|| fresh.as_ref().map(|fresh| fresh.to_path_buf()));
         let card = built.hardware.network;
         config.network = card.map(|kind| Network { kind, files, ..Network::default() });
+        config.ne2000 = built.hardware.ne2000.then(Network::second);
+        config.fourth_serial = built.hardware.fourth_serial;
         let guests = built.guests.into_iter().map(|guest| guest.name).collect();
         Session::start(name, config).holding((built.lease, fresh)).with_guests(guests)
     }

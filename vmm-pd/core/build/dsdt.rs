@@ -139,7 +139,10 @@ struct Route {
 impl Aml for Route {
     fn to_aml_bytes(&self, sink: &mut dyn AmlSink) {
         let any_function = self.device << 16 | 0xFFFF;
-        let gsi = n::PCI_FIRST_GSI + (self.device as u8 + self.pin) % n::PCI_GSIS;
+        let device = self.device as u8;
+        let first =
+            if device < n::PASSED_FIRST_DEVICE { n::PCI_FIRST_GSI } else { n::PASSED_FIRST_GSI };
+        let gsi = first + (device + self.pin) % n::PCI_GSIS;
         Package::new(vec![&any_function, &self.pin, &0u8, &gsi]).to_aml_bytes(sink);
     }
 }

@@ -7,9 +7,18 @@
 //! must be put together before. The surprising fact: a line here is asserted or
 //! not, never high or low, so polarity bits are kept and ignored.
 //!
+//! A real device's level-triggered interrupt, of a device that the guest drives itself,
+//! is handed on like this: when it arrives, the kernel has masked it, and its line is
+//! asserted here. When the guest ends the interrupt the line falls, and the machine's
+//! may arrive again ([`Interrupts::take_ended`]): if the device still asserts it, it
+//! does so at once. So a device that never stops costs one interrupt for each that the
+//! guest ends, and none while the guest masks it.
+//!
 //! Whether the processor is willing (RFLAGS.IF, interrupt shadow, NMI blocking)
 //! is the caller's business.
 
+#[cfg(test)]
+mod handed_on;
 pub mod state;
 #[cfg(test)]
 mod tests;
@@ -52,6 +61,11 @@ pub struct Interrupts {
     lines: u32,
     pic: Pic,
     ioapic: IoApic,
+    /// Lines that level-triggered interrupts of the machine assert until the guest ends
+    /// them.
+    held: u32,
+    /// Those that it has ended since they were last asked for.
+    ended: u32,
 }
 
 impl Interrupts {
@@ -66,6 +80,8 @@ impl Interrupts {
             lines: 0,
             pic: Pic::new(),
             ioapic: IoApic::new(),
+            held: 0,
+            ended: 0,
         };
         interrupts.raise_timer();
         interrupts
@@ -116,6 +132,43 @@ impl Interrupts {
         self.ioapic.set_line(gsi.0, level);
         self.follow_pic();
         self.route();
+    }
+
+    /// A real device's interrupt arrived, which is level-triggered: its line is asserted
+    /// until the guest ends it.
+    pub fn hold_line(&mut self, gsi: Gsi) {
+        self.held |= 1u32.checked_shl(gsi.0.into()).unwrap_or(0);
+        self.set_line(gsi, true);
+    }
+
+    /// A real device's interrupt arrived, which is an edge. The line stays up until
+    /// the next: an 8259 forgets an edge that falls.
+    pub fn pulse_line(&mut self, gsi: Gsi) {
+        self.set_line(gsi, false);
+        self.set_line(gsi, true);
+    }
+
+    /// Whether the guest has ended interrupts that [`Interrupts::hold_line`] asserted.
+    #[inline(always)]
+    pub const fn has_ended(&self) -> bool {
+        self.ended != 0
+    }
+
+    /// Their lines, a bit each: those of the machine may interrupt again.
+    pub fn take_ended(&mut self) -> u32 {
+        core::mem::take(&mut self.ended)
+    }
+
+    /// The guest ended interrupts of these lines.
+    fn end_lines(&mut self, lines: u32) {
+        let mut ending = lines & self.held;
+        self.held &= !ending;
+        self.ended |= ending;
+        while ending != 0 {
+            let gsi = ending.trailing_zeros() as u8;
+            ending &= ending - 1;
+            self.set_line(Gsi(gsi), false);
+        }
     }
 
     /// Takes over the interval timer's output.
@@ -190,6 +243,10 @@ impl Interrupts {
         }
         self.lapic.take_ext_int();
         let vector = self.pic.acknowledge();
+        if self.held != 0 {
+            // Which of them it was does not matter: what was not heard is asserted anew.
+            self.end_lines(self.pic.auto_eoi().into());
+        }
         // INT falls with each acknowledgement, if only for a moment.
         self.drive_pic_output(false);
         self.follow_pic();
@@ -264,7 +321,8 @@ impl Interrupts {
 
     /// Writes the I/O APIC's page.
     pub fn ioapic_write(&mut self, offset: u32, width: Width, value: u64) {
-        self.ioapic.write(offset, width, value);
+        let ended = self.ioapic.write(offset, width, value);
+        self.end_lines(ended);
         self.route();
     }
 
@@ -343,7 +401,9 @@ impl Interrupts {
 
     /// Writes a register of the 8259 pair.
     pub fn pic_write(&mut self, register: pic::Register, value: u8) {
+        let before = self.pic.in_service();
         self.pic.write(register, value);
+        self.end_lines((before & !self.pic.in_service()).into());
         self.after_pic();
     }
 
@@ -394,7 +454,8 @@ impl Interrupts {
         match effect {
             Effect::None => {}
             Effect::EndOfInterrupt(vector) => {
-                self.ioapic.end_of_interrupt(vector);
+                let ended = self.ioapic.end_of_interrupt(vector);
+                self.end_lines(ended);
                 self.route();
             }
             Effect::Nmi => self.nmi = true,
@@ -424,5 +485,8 @@ impl Interrupts {
         self.nmi = state.nmi;
         self.init = state.init;
         self.pic_output = self.pic.output();
+        // Real devices are in no snapshot.
+        self.held = 0;
+        self.ended = 0;
     }
 }

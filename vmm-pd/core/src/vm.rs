@@ -33,6 +33,7 @@ use crate::bus::cpuid::{self, Cpuid};
 use crate::bus::msr::MsrState;
 use crate::cpu::{Cpu, Event};
 use crate::debug_registers::DebugRegisters;
+use crate::devices::lapic::Trigger;
 use crate::devices::rtc::Rtc;
 use crate::devices::virtio::{DeviceSet, Models, Virtio, Work};
 use crate::dispatch;
@@ -46,7 +47,7 @@ use crate::outcome::{Outcome, Policy, RestartReason};
 use crate::outside::Outside;
 use crate::paravirtual_eoi::ParavirtualEoi;
 use crate::time::TscFrequency;
-use crate::types::{Ticks, Vector};
+use crate::types::{Gsi, Ticks, Vector};
 use crate::watched::Watched;
 use statistics::{Counter, Recorder};
 
@@ -162,6 +163,8 @@ impl Vm {
         let mut fresh = Devices::new(self.tsc, &self.cpuid, rtc, none, now);
         // The devices stay where they are: they are large, and the stack is not.
         core::mem::swap(&mut fresh.virtio, &mut self.devices.virtio);
+        self.devices.passed.restart();
+        core::mem::swap(&mut fresh.passed, &mut self.devices.passed);
         self.devices = fresh;
         self.msrs = MsrState::new(self.cpuid.physical_bits());
         self.eoi = ParavirtualEoi::default();
@@ -300,6 +303,24 @@ impl Vm {
             (Arrival::BeforeEntry, Some(event)) => Outcome::Inject(event),
             (Arrival::BeforeEntry, None) | (Arrival::Running, _) => Outcome::Resume,
         }
+    }
+
+    /// An interrupt of a real device that the guest drives itself arrived. Then call
+    /// [`Vm::notified`], and when the guest has ended it ([`Vm::take_ended`]) let the
+    /// machine's line interrupt again.
+    pub fn line_arrived(&mut self, gsi: Gsi, trigger: Trigger) {
+        self.statistics.add(Counter::PassedInterrupts, 1);
+        match trigger {
+            Trigger::Edge => self.devices.interrupts.pulse_line(gsi),
+            Trigger::Level => self.devices.interrupts.hold_line(gsi),
+        }
+    }
+
+    /// The lines whose level-triggered interrupts the guest has ended, a bit each. To
+    /// be asked after every exit that does not pass, and every notification.
+    #[inline(always)]
+    pub fn take_ended(&mut self) -> u32 {
+        if self.devices.interrupts.has_ended() { self.devices.interrupts.take_ended() } else { 0 }
     }
 
     /// The next moment at which a device has something to do: when the guest is

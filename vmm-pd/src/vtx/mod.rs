@@ -18,7 +18,7 @@ mod timer;
 
 use sel4::IpcBuffer;
 use sel4_microkit::{
-    ChannelSet,
+    ChannelSet, IoPort,
     vcpu::{self, EntryRegisters, Return, VmEntry},
 };
 use vmm_core::{
@@ -121,6 +121,15 @@ impl Vtx {
         };
         vtx.set_controls();
         vtx.refused.map_or(Ok(vtx), Err)
+    }
+
+    /// Lets the guest reach a range of ports itself, without exits.
+    ///
+    /// # Errors
+    /// The description does not grant all of it.
+    pub fn enable_io_ports(&mut self, ports: IoPort, first: u16, last: u16) -> sel4::Result {
+        self.calls += 1;
+        vcpu::enable_io_ports(self.cap, ports, first, last)
     }
 
     /// What can be switched on for the guest.

@@ -1,6 +1,6 @@
 //! A virtual CPU.
 
-use super::{caps, invoke};
+use super::{IoPort, caps, invoke};
 use crate::{Word, abi::current::numbers::invocation, error::Result};
 
 caps! {
@@ -45,5 +45,14 @@ impl Vcpu {
     /// The kernel does not switch it.
     pub fn write_msr(self, msr: u32, value: Word) -> Result {
         invoke(self.0, invocation::X86_VCPU_WRITE_MSR, [msr.into(), value], []).map(drop)
+    }
+
+    /// Lets the guest reach a range of ports itself, without exits.
+    ///
+    /// # Errors
+    /// The capability does not cover the range.
+    pub fn enable_io_ports(self, ports: IoPort, first: u16, last: u16) -> Result {
+        let (label, range) = (invocation::X86_VCPU_ENABLE_IO_PORT, [first.into(), last.into()]);
+        invoke(self.0, label, range, [ports.address()]).map(drop)
     }
 }

@@ -127,6 +127,7 @@ fn others(s: &Snapshot) -> String {
         ("kernel calls", Counter::KernelCalls),
         ("bytes copied for virtio devices", Counter::Copied),
         ("notifications of their servers", Counter::Rings),
+        ("interrupts of its own devices", Counter::PassedInterrupts),
         ("unknown MSRs", Counter::UnknownMsrs),
         ("host NMIs", Counter::HostNmis),
     ];

@@ -3,7 +3,7 @@
 use bulkhead_config::{Entropy, SerialVirt, Status};
 use system_spec::PdIndex;
 
-use super::{Configuration, Content, Section, regions};
+use super::{Configuration, Content, Section, passthrough, regions};
 use crate::{
     model::{MemoryRegion, Prefill, ProtectionDomain, System, region_index},
     problem::{Problem, Problems},
@@ -19,7 +19,8 @@ use crate::{
 /// # Errors
 /// Everything that does not fit, in either file.
 pub fn check(system: &System, configuration: &mut Configuration) -> Result<(), Problems> {
-    let problems = regions::resolve(system, configuration);
+    let mut problems = regions::resolve(system, configuration);
+    problems.extend(passthrough::resolve(system, configuration));
     let configuration = &*configuration;
     let mut c = Consistency { system, configuration, problems };
     let mut used = Vec::new();
@@ -58,7 +59,7 @@ pub(super) fn is_named(system: &System) -> bool {
 }
 
 /// The section that fills a region, if one does.
-fn section_of(region: &MemoryRegion) -> Option<(&At<String>, &str)> {
+pub(super) fn section_of(region: &MemoryRegion) -> Option<(&At<String>, &str)> {
     match &region.prefill {
         Some(Prefill::File { path, .. }) => Some((path, path.value.strip_suffix(".config")?)),
         Some(Prefill::Bootinfo(_)) | None => None,
@@ -82,7 +83,10 @@ impl Consistency<'_> {
     fn domain(&mut self, pd: PdIndex, d: &ProtectionDomain, section: &Section) {
         match &section.content {
             Content::Vmm(c) => match &d.machine {
-                Some(machine) if machine.name.value == *c.name => self.virtio(d, section, c),
+                Some(machine) if machine.name.value == *c.name => {
+                    self.virtio(d, section, c);
+                    self.passthrough(pd, d, section, c);
+                }
                 Some(machine) => {
                     let message = format!(
                         "the guest is `{}` here and `{}` in {}",
@@ -171,6 +175,20 @@ impl Consistency<'_> {
         }
         clients.sort_unstable();
         clients.into_iter().map(|(_, client)| client).collect()
+    }
+
+    /// Reports against a rule of its own, with what helps.
+    pub(super) fn refuse(
+        &mut self,
+        rule: Rule,
+        section: &Section,
+        key: &str,
+        message: String,
+        cure: &str,
+    ) {
+        let at = section.value_span(key);
+        let p = Problem::new(&self.configuration.source, rule, at, message);
+        self.problems.push(p.cure(cure));
     }
 
     pub(super) fn report(&mut self, section: &Section, key: &str, message: String) {

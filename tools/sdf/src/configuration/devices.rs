@@ -47,7 +47,9 @@ fn lacks(
     for bar in &device.registers {
         let granted = match bar.space {
             PciSpace::Memory => {
-                driver.maps.iter().any(|map| address(map.region) == Some(bar.address.into()))
+                let guest = driver.machine.iter().flat_map(|machine| &machine.maps);
+                let mut maps = driver.maps.iter().chain(guest);
+                maps.any(|map| address(map.region) == Some(bar.address.into()))
             }
             PciSpace::Io => driver.io_ports.iter().any(|ports| {
                 let covered = bar.address..bar.address.saturating_add(PORTS_MAX);

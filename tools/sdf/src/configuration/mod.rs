@@ -9,6 +9,7 @@ mod block;
 mod consistency;
 mod devices;
 mod net;
+mod passthrough;
 mod regions;
 mod virtio;
 
@@ -191,6 +192,11 @@ impl Section {
     }
 }
 
+/// Where [`Section::values`] has the place of an element of a list.
+fn element_key(key: &str, index: usize) -> String {
+    format!("{key}[{index}]")
+}
+
 /// Name of the file that a section is compiled to.
 pub fn file_name(section: &str) -> String {
     format!("{section}.config")
@@ -292,8 +298,13 @@ impl Reader<'_> {
     }
 
     fn section(&mut self, name: At<String>, span: Span, mut table: DeTable<'_>) -> Option<Section> {
-        let values: BTreeMap<_, _> =
+        let mut values: BTreeMap<_, _> =
             table.iter().map(|(k, v)| (k.get_ref().to_string(), ValueSpan(v.span()))).collect();
+        for (key, value) in table.iter() {
+            for (index, element) in value.get_ref().as_array().into_iter().flatten().enumerate() {
+                values.insert(element_key(key.get_ref(), index), ValueSpan(element.span()));
+            }
+        }
         let kind = table.iter().find(|(k, _)| k.get_ref() == "kind").map(|(k, _)| k.clone());
         let kind = kind.and_then(|k| table.remove(&k));
         let cure = || Some(format!("kinds: {KINDS}"));
@@ -383,6 +394,9 @@ impl Reader<'_> {
                     .all(|b| b.is_ascii_graphic())
                 {
                     bad("block", "a serial number that cannot be shown");
+                }
+                if !c.passthrough.iter().all(|device| graphic(&device.name)) {
+                    bad("passthrough", "a name that cannot be reported");
                 }
             }
             Content::SerialVirt(SerialVirt { clients, .. })

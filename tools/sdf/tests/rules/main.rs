@@ -8,6 +8,7 @@ mod block;
 mod configuration;
 mod elf;
 mod net;
+mod passthrough;
 mod program;
 mod virtio;
 
@@ -105,7 +106,7 @@ fn every_rule_has_a_test() {
         .iter()
         .chain(program::RULES)
         .chain(configuration::RULES)
-        .chain(&["document_size"])
+        .chain(&["document_size", "pass_through", "pass_through_dma"])
         .copied()
         .collect();
     let all: BTreeSet<&str> = Rule::ALL.iter().map(|r| r.code()).collect();

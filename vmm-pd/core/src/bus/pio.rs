@@ -98,6 +98,12 @@ fn claim(port: u16) -> Option<Claim> {
     })
 }
 
+/// Whether a device of the machine's own answers at `port`, so that no real one can.
+pub fn is_taken(port: u16) -> bool {
+    const PCI_ADDRESS_LAST: u16 = n::PCI_ADDRESS_PORT + 3;
+    claim(port).is_some() || (n::PCI_ADDRESS_PORT..=PCI_ADDRESS_LAST).contains(&port)
+}
+
 /// Where an access lies in the PCI data window, if it lies wholly in it.
 fn pci_window(port: Port, width: Width) -> Option<u8> {
     let offset = port.0.checked_sub(n::PCI_DATA_PORT).filter(|o| *o < 4)?;

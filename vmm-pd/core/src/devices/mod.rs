@@ -5,6 +5,7 @@ pub mod host_bridge;
 pub mod i8042;
 pub mod ioapic;
 pub mod lapic;
+pub mod passed;
 pub mod pic;
 pub mod pit;
 pub mod pvpanic;

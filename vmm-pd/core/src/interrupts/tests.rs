@@ -10,7 +10,7 @@ pub(super) fn fabric() -> Interrupts {
     Interrupts::new(TscFrequency::new(100_000_000).unwrap(), 39)
 }
 
-fn pic_init(fabric: &mut Interrupts, master: u8, slave: u8) {
+pub(super) fn pic_init(fabric: &mut Interrupts, master: u8, slave: u8) {
     for (register, value) in [
         (MasterData, 0xFF),
         (MasterCommand, 0x11),
@@ -63,7 +63,7 @@ pub(super) fn symmetric() -> Interrupts {
     fabric
 }
 
-fn eoi(fabric: &mut Interrupts) {
+pub(super) fn eoi(fabric: &mut Interrupts) {
     lapic_write(fabric, 0xB0, 0);
 }
 

@@ -141,6 +141,11 @@ pub const PCI_FIRST_GSI: u8 = 16;
 /// How many those are: pin p of device d leads to the one of number (d + p)
 /// modulo this, so that neighbours do not share.
 pub const PCI_GSIS: u8 = 4;
+/// First device number of real devices that the guest drives itself. Their first pins
+/// lead to I/O APIC pins of their own, from [`PASSED_FIRST_GSI`] on.
+pub const PASSED_FIRST_DEVICE: u8 = 16;
+/// First of those pins.
+pub const PASSED_FIRST_GSI: u8 = PCI_FIRST_GSI + PCI_GSIS;
 /// Pins of the I/O APIC.
 pub const IOAPIC_PINS: u8 = 24;
 /// The I/O APIC's identity: what its register holds after reset (Intel 82093AA,

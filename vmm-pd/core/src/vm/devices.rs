@@ -8,6 +8,7 @@ use crate::bus::cpuid::Cpuid;
 use crate::bus::pci::Pci;
 use crate::devices::acpi_pm::{AcpiPm, TimerWidth};
 use crate::devices::i8042::I8042;
+use crate::devices::passed::Passed;
 use crate::devices::pit::{Pit, SystemControlB};
 use crate::devices::rtc::Rtc;
 use crate::devices::uart::Uart;
@@ -71,6 +72,8 @@ pub struct Devices {
     pub pci: Pci,
     /// Virtio devices.
     pub virtio: Virtio,
+    /// Real devices on the PCI bus.
+    pub passed: Passed,
     /// Accesses to ports that nobody claimed.
     pub unclaimed_ports: u64,
     /// Accesses to guest-physical addresses that nobody claimed.
@@ -98,6 +101,7 @@ impl Devices {
             keyboard: I8042::new(),
             pci: Pci::new(),
             virtio,
+            passed: Passed::default(),
             unclaimed_ports: 0,
             unclaimed_addresses: 0,
             deadlines: Deadlines::default(),

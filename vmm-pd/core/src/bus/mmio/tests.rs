@@ -4,6 +4,7 @@ use super::*;
 use crate::bus::pci::Pci;
 use crate::devices::acpi_pm::{AcpiPm, TimerWidth};
 use crate::devices::i8042::I8042;
+use crate::devices::passed::Passed;
 use crate::devices::pit::{Pit, SystemControlB};
 use crate::devices::rtc::Rtc;
 use crate::devices::uart::Uart;
@@ -33,6 +34,7 @@ fn devices() -> Devices {
         keyboard: I8042::new(),
         pci: Pci::new(),
         virtio: Virtio::new(Models::default()),
+        passed: Passed::default(),
         unclaimed_ports: 0,
         unclaimed_addresses: 0,
         deadlines: Deadlines::default(),

@@ -2,8 +2,9 @@
 //! 3.2.2.3.2): an address register at 0xCF8, which only a whole dword reaches,
 //! and a window onto the selected register at 0xCFC, of any width.
 //!
-//! Bus 0 is the only one: the host bridge, and the virtio devices
-//! ([`Device::number`]). A function's registers are a [`space::ConfigSpace`].
+//! Bus 0 is the only one: the host bridge, the virtio devices
+//! ([`Device::number`]), and real devices that the guest drives itself
+//! ([`crate::devices::passed`]). A function's registers are a [`space::ConfigSpace`].
 //! What is absent reads all ones and ignores writes. The surprising fact: byte
 //! and word accesses to 0xCF8-0xCFB are not the address register at all but
 //! ordinary ports, and 0xCF9 is the reset control register.
@@ -80,6 +81,8 @@ enum Function {
     HostBridge,
     /// A virtio device.
     Virtio(Device),
+    /// A real device, by its place in the configuration.
+    Passed(usize),
 }
 
 impl Function {
@@ -87,9 +90,10 @@ impl Function {
     fn at(devices: &mut Devices, place: Place) -> Option<Function> {
         match place {
             Place { bus: 0, device: 0, function: 0 } => Some(Function::HostBridge),
-            Place { bus: 0, device, function: 0 } => {
-                devices.virtio.configuration(device).map(Function::Virtio)
-            }
+            Place { bus: 0, device, function: 0 } => match devices.passed.at(device) {
+                Some(index) => Some(Function::Passed(index)),
+                None => devices.virtio.configuration(device).map(Function::Virtio),
+            },
             _ => None,
         }
     }
@@ -164,6 +168,7 @@ fn read_dword(devices: &mut Devices) -> Option<u32> {
         Function::Virtio(device) => {
             devices.virtio.read_config(device, register, &mut devices.interrupts)
         }
+        Function::Passed(index) => devices.passed.read(index, register),
     }
 }
 
@@ -181,6 +186,7 @@ fn write_dword(devices: &mut Devices, value: u32, mask: u32) -> Option<()> {
         Function::Virtio(device) => {
             devices.virtio.write_config(device, register, value, mask, &mut devices.interrupts)
         }
+        Function::Passed(index) => devices.passed.write(index, register, value, mask),
     }
 }
 

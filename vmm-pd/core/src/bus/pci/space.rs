@@ -53,6 +53,14 @@ pub enum Bar {
     Memory(u32),
 }
 
+impl Bar {
+    /// The bits of its register that are an address.
+    pub const fn mask(self) -> u32 {
+        let (Bar::Ports(size) | Bar::Memory(size)) = self;
+        !(size - 1)
+    }
+}
+
 /// A configuration space.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigSpace {
@@ -89,9 +97,10 @@ impl ConfigSpace {
     /// Gives a base address register its kind, size and first address, which
     /// is what firmware would have chosen.
     pub fn add_bar(&mut self, index: usize, bar: Bar, address: u32) {
-        let (mask, kind) = match bar {
-            Bar::Ports(size) => (!(size - 1), 1),
-            Bar::Memory(size) => (!(size - 1), 0),
+        let mask = bar.mask();
+        let kind = match bar {
+            Bar::Ports(_) => 1,
+            Bar::Memory(_) => 0,
         };
         let dword = at::FIRST_BAR + index.min(5);
         self.writable[dword] = mask;

@@ -4,6 +4,7 @@ use super::*;
 use crate::bus::pci::Pci;
 use crate::devices::acpi_pm::{AcpiPm, TimerWidth, bits::PM_TIMER_HZ};
 use crate::devices::i8042::I8042;
+use crate::devices::passed::Passed;
 use crate::devices::pit::{Pit as PitDevice, SystemControlB};
 use crate::devices::request::ResetSource;
 use crate::devices::rtc::Rtc;
@@ -42,6 +43,7 @@ impl Bench {
             keyboard: I8042::new(),
             pci: Pci::new(),
             virtio: Virtio::new(Models::default()),
+            passed: Passed::default(),
             unclaimed_ports: 0,
             unclaimed_addresses: 0,
             deadlines: Deadlines::default(),

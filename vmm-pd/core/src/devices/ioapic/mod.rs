@@ -129,14 +129,20 @@ impl IoApic {
     }
 
     /// An interrupt of this vector ended: its pins may send again.
-    pub fn end_of_interrupt(&mut self, vector: Vector) {
+    ///
+    /// # Returns
+    /// Those pins, a bit each.
+    pub fn end_of_interrupt(&mut self, vector: Vector) -> u32 {
+        let mut ended = 0;
         for pin in 0..PINS {
             let entry = &mut self.state.entries[usize::from(pin)];
             if *entry & entry::REMOTE_IRR != 0 && *entry & entry::VECTOR == u64::from(vector.0) {
                 *entry &= !entry::REMOTE_IRR;
+                ended |= 1 << pin;
                 self.settle(pin);
             }
         }
+        ended
     }
 
     /// Reads at `offset` in the page. As in the local APIC's, a register is in
@@ -153,13 +159,17 @@ impl IoApic {
     /// Writes at `offset` in the page. The index takes any width, as its upper
     /// bits do not exist; the window and the EOI register want 32 bits, and
     /// ignore the rest. Then see [`IoApic::waiting`].
-    pub fn write(&mut self, offset: u32, width: Width, value: u64) {
+    ///
+    /// # Returns
+    /// The pins whose interrupt that ended, a bit each.
+    pub fn write(&mut self, offset: u32, width: Width, value: u64) -> u32 {
         match (offset, width) {
             (page::SELECT, _) => self.state.select = value as u8,
-            (page::WINDOW, Width::Dword) => self.write_window(value & 0xFFFF_FFFF),
-            (page::EOI, Width::Dword) => self.end_of_interrupt(Vector(value as u8)),
+            (page::WINDOW, Width::Dword) => return self.write_window(value & 0xFFFF_FFFF),
+            (page::EOI, Width::Dword) => return self.end_of_interrupt(Vector(value as u8)),
             _ => {}
         }
+        0
     }
 
     /// The pin behind the index, and whether it is the entry's high half.
@@ -184,24 +194,27 @@ impl IoApic {
         }
     }
 
-    fn write_window(&mut self, value: u64) {
+    fn write_window(&mut self, value: u64) -> u32 {
         if self.state.select == index::ID {
             self.state.id = (value as u32 >> ID_SHIFT & ID) as u8;
-            return;
+            return 0;
         }
-        let Some((pin, high)) = self.selected() else { return };
+        let Some((pin, high)) = self.selected() else { return 0 };
         let own = &mut self.state.entries[usize::from(pin)];
+        let mut ended = 0;
         if high {
             *own = *own & !entry::WRITABLE_HIGH | (value << 32) & entry::WRITABLE_HIGH;
         } else {
             *own = *own & !entry::WRITABLE_LOW | value & entry::WRITABLE_LOW;
             // Remote IRR has no meaning for edges: software that knows no EOI
             // register clears it by choosing them for a moment.
-            if !is_level(*own) {
+            if !is_level(*own) && *own & entry::REMOTE_IRR != 0 {
                 *own &= !entry::REMOTE_IRR;
+                ended = 1 << pin;
             }
         }
         self.settle(pin);
+        ended
     }
 
     /// Computes a pin's bit of `levels` anew.

@@ -204,7 +204,7 @@ proptest! {
                 2 => { read(&mut ioapic, index); }
                 3 => ioapic.set_line(pin, value & 1 != 0),
                 4 => ioapic.sent(pin, if value & 1 == 0 { Delivery::Taken } else { Delivery::Refused }),
-                _ => ioapic.end_of_interrupt(Vector(value as u8)),
+                _ => { ioapic.end_of_interrupt(Vector(value as u8)); }
             }
             prop_assert_eq!(&IoApic::from_state(ioapic.state().clone()), &ioapic);
         }

@@ -82,6 +82,17 @@ impl Pic {
         self.output
     }
 
+    /// Lines whose interrupt the processor has taken and not ended, a bit each.
+    pub fn in_service(&self) -> u16 {
+        u16::from_le_bytes([self.state.master.in_service, self.state.slave.in_service])
+    }
+
+    /// Lines whose interrupts end as they are taken, a bit each.
+    pub fn auto_eoi(&self) -> u16 {
+        let of = |chip: &state::ChipState| if chip.auto_eoi { 0xFF } else { 0 };
+        u16::from_le_bytes([of(&self.state.master), of(&self.state.slave)])
+    }
+
     /// Sets the level of line `line`, 0 to 15. Line 2 is the cascade and has no
     /// pin: it is ignored.
     pub fn set_line(&mut self, line: u8, level: bool) {
