@@ -106,7 +106,7 @@ impl<P: Pooled, T, const SIZE: usize> Queue<P, T, SIZE> {
     /// # Errors
     /// It has none, or a smaller one, or no place to be notified of it.
     pub fn new<R: Registers>(transport: &mut Transport<R>, index: u16) -> Result<Self, StartError> {
-        transport.prepare(index)?;
+        transport.doorbell(index)?;
         // No indirect descriptors, which would want a heap. No event index: with it
         // the crate cannot say that it wants no interrupt, and looks whether the
         // device wants a notification differently from what 2.7.10 says.

@@ -143,25 +143,22 @@ impl<R: Registers> Transport<R> {
         })
     }
 
-    /// Finds where the device wants to be notified of a queue (4.1.4.4).
+    /// Where the device wants to be notified of a queue (4.1.4.4).
     ///
     /// # Errors
     /// Outside the notification area.
-    pub(crate) fn prepare(&mut self, queue: u16) -> Result<(), StartError> {
+    pub(crate) fn doorbell(&self, queue: u16) -> Result<usize, StartError> {
         self.select(queue);
         let step = self.registers.read_16(self.common(common::QUEUE_NOTIFY_OFF));
         // Both are of the device's choice; a product of 48 bits at most.
         let offset = u64::from(step) * u64::from(self.notify_multiplier);
-        let place = usize::try_from(offset).ok().filter(|offset| {
-            offset.is_multiple_of(2)
-                && offset.checked_add(2).is_some_and(|end| end <= self.notify.size)
-        });
-        match (place, self.doorbells.get_mut(usize::from(queue))) {
-            (Some(place), Some(slot)) => {
-                *slot = Some(self.notify.offset + place);
-                Ok(())
-            }
-            (None, _) | (_, None) => Err(StartError::Doorbell { queue, offset }),
+        let fits = |&offset: &usize| {
+            let end = offset.checked_add(2);
+            offset.is_multiple_of(2) && end.is_some_and(|end| end <= self.notify.size)
+        };
+        match usize::try_from(offset).ok().filter(fits) {
+            Some(place) if usize::from(queue) < QUEUES => Ok(self.notify.offset + place),
+            Some(_) | None => Err(StartError::Doorbell { queue, offset }),
         }
     }
 
@@ -244,6 +241,11 @@ impl<R: Registers> Registered for Transport<R> {
         driver_area: PhysAddr,
         device_area: PhysAddr,
     ) {
+        // Without a place the device is never notified; a `Queue` is not made then.
+        let place = self.doorbell(queue).ok();
+        if let Some(slot) = self.doorbells.get_mut(usize::from(queue)) {
+            *slot = place;
+        }
         self.select(queue);
         // The crate's sizes are of 16 bits.
         self.registers.write_16(self.common(common::QUEUE_SIZE), size as u16);
