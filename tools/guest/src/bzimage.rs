@@ -1,7 +1,13 @@
 //! The kernel inside a bzImage (Linux, Documentation/arch/x86/boot.rst): an
-//! ELF file, compressed. Only LZ4 is unpacked here, which is what Debian's
-//! cloud kernel uses; a bzImage of another kind still boots, and unpacks
-//! itself in the guest.
+//! ELF file, compressed. Only LZ4, which is what Debian's cloud kernel uses, and
+//! xz, where there is a program for it, are unpacked here; a bzImage of another
+//! kind still boots, and unpacks itself in the guest.
+
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+    thread,
+};
 
 /// Offset of the boot sector's count of setup sectors.
 const SETUP_SECTS: usize = 0x1f1;
@@ -28,6 +34,8 @@ const UNPACKED_MAX: usize = 512 << 20;
 pub enum Kernel {
     /// A bzImage whose kernel was unpacked.
     Unpacked(Vec<u8>),
+    /// A bzImage whose kernel is in this stream of xz, with more behind it.
+    Xz(Vec<u8>),
     /// A bzImage with this compression, left as it is.
     Other(&'static str),
 }
@@ -67,13 +75,31 @@ pub fn unpack(image: &[u8]) -> Result<Kernel, String> {
     match payload {
         [0x02, 0x21, 0x4c, 0x18, ..] => lz4_legacy(payload).map(Kernel::Unpacked),
         [0x1f, 0x8b, ..] => Ok(Kernel::Other("gzip")),
-        [0xfd, b'7', b'z', ..] => Ok(Kernel::Other("xz")),
+        [0xfd, b'7', b'z', ..] => Ok(Kernel::Xz(payload.to_vec())),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Kernel::Other("zstd")),
         [b'B', b'Z', b'h', ..] => Ok(Kernel::Other("bzip2")),
         [0x5d, 0, 0, ..] => Ok(Kernel::Other("lzma")),
         [0x7f, b'E', b'L', b'F', ..] => Ok(Kernel::Unpacked(payload.to_vec())),
         _ => Ok(Kernel::Other("an unknown compression")),
     }
+}
+
+/// Unpacks a stream of xz, by the program of that name.
+///
+/// # Returns
+/// Nothing where there is none, or where it finds the stream damaged.
+pub fn xz(stream: &[u8]) -> Option<Vec<u8>> {
+    let mut command = Command::new("xz");
+    command.args(["--decompress", "--stdout", "--single-stream"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+    let mut input = child.stdin.take()?;
+    let unpacked = thread::scope(|scope| {
+        // It leaves what is behind the stream unread.
+        scope.spawn(move || input.write_all(stream));
+        child.wait_with_output()
+    })
+    .ok()?;
+    (unpacked.status.success() && unpacked.stdout.len() <= UNPACKED_MAX).then_some(unpacked.stdout)
 }
 
 /// Unpacks a legacy LZ4 frame; four bytes with the unpacked size follow it.

@@ -21,7 +21,9 @@ mod unit;
 pub use debian::Package;
 pub use error::GuestError;
 pub use initrd::initrd_fault;
-pub use linux::{Content, LinuxImages, Source, UnpackedPackage, bench_linux, linux};
+pub use linux::{
+    Content, LinuxImages, Source, UnpackedPackage, bench_linux, hardware_linux, linux,
+};
 pub use unit::{bench_guests, hostile_guests, unit_guests};
 
 use std::path::Path;

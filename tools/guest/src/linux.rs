@@ -74,13 +74,42 @@ const UDHCPC_SCRIPT: &str = "udhcpc-script";
 /// The initial RAM disk whose first process measures.
 const BENCH_INITRAMFS: &str = "bench-initramfs.cpio";
 
-/// What the first process does.
+/// A guest's images, by what they are for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum FirstProcess {
+enum Variant {
     /// A shell, or what the kernel's command line says.
     Shell,
-    /// It measures, and ends by power-off.
+    /// The first process measures, and ends by power-off.
     Bench,
+    /// A shell, on the kernel that has drivers for real devices.
+    Hardware,
+}
+
+impl Variant {
+    /// What they are made of.
+    const fn recipe(self) -> &'static str {
+        match self {
+            Variant::Shell | Variant::Bench => "recipe.toml",
+            Variant::Hardware => "hardware.toml",
+        }
+    }
+
+    /// Where what they were made of is recorded.
+    const fn manifest(self) -> &'static str {
+        match self {
+            Variant::Shell | Variant::Bench => "manifest.txt",
+            Variant::Hardware => "hardware-manifest.txt",
+        }
+    }
+
+    /// Names of kernel and initial RAM disk in the build folder.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Variant::Shell => (KERNEL, INITRAMFS),
+            Variant::Bench => (KERNEL, BENCH_INITRAMFS),
+            Variant::Hardware => ("hardware-linux.elf", "hardware-initramfs.cpio"),
+        }
+    }
 }
 
 /// Makes the images, or finds them made.
@@ -88,7 +117,7 @@ enum FirstProcess {
 /// # Errors
 /// A package cannot be fetched or does not hold what the recipe wants; no room.
 pub fn linux(request: &Request<'_>) -> Result<LinuxImages> {
-    images(request, FirstProcess::Shell)
+    images(request, Variant::Shell)
 }
 
 /// The same with another first process, `guest-images/bench-init`: everything
@@ -97,13 +126,22 @@ pub fn linux(request: &Request<'_>) -> Result<LinuxImages> {
 /// # Errors
 /// As [`linux`].
 pub fn bench_linux(request: &Request<'_>) -> Result<LinuxImages> {
-    images(request, FirstProcess::Bench)
+    images(request, Variant::Bench)
 }
 
-fn images(request: &Request<'_>, first: FirstProcess) -> Result<LinuxImages> {
+/// The same with Debian's kernel for any machine, which has drivers for real devices,
+/// for guests that drive some.
+///
+/// # Errors
+/// As [`linux`].
+pub fn hardware_linux(request: &Request<'_>) -> Result<LinuxImages> {
+    images(request, Variant::Hardware)
+}
+
+fn images(request: &Request<'_>, variant: Variant) -> Result<LinuxImages> {
     let guest = request.out.join("guest");
     let sources = request.workspace.join("guest-images/linux");
-    let recipe = Recipe::read(&sources.join("recipe.toml"))?;
+    let recipe = Recipe::read(&sources.join(variant.recipe()))?;
     let packages = guest.join("packages");
 
     request.progress.begin("guest packages", Some(2));
@@ -114,20 +152,21 @@ fn images(request: &Request<'_>, first: FirstProcess) -> Result<LinuxImages> {
 
     request.progress.begin("guest programs", None);
     let mut built = programs::build(request, programs::ALWAYS)?;
-    let (name, init) = match first {
-        FirstProcess::Shell => (INITRAMFS, (sources.join("init"), Source::Checkout)),
-        FirstProcess::Bench => {
+    let init = match variant {
+        Variant::Shell | Variant::Hardware => (sources.join("init"), Source::Checkout),
+        Variant::Bench => {
             let bench = programs::build(request, [programs::BENCH_INIT])?;
             built.cached &= bench.cached;
             let [init] = bench.all;
-            (BENCH_INITRAMFS, (init.path, Source::Program(init.package)))
+            (init.path, Source::Program(init.package))
         }
     };
+    let (kernel_name, name) = variant.names();
     request.progress.end(if built.cached { "cached" } else { "built" });
 
     request.progress.begin("guest images", None);
     let unpacked = Unpacked::new(&guest, &kernel, &busybox)?;
-    let (kernel_image, version) = unpacked.kernel(request.out)?;
+    let (kernel_image, version) = unpacked.kernel(&request.out.join(kernel_name))?;
     let initramfs = request.out.join(name);
     let mut files = unpacked.files(init, &recipe, &version, &built.all)?;
     let script = sources.join(UDHCPC_SCRIPT);
@@ -143,7 +182,7 @@ fn images(request: &Request<'_>, first: FirstProcess) -> Result<LinuxImages> {
         let archive = archive(&files).map_err(GuestError::io("make", &initramfs))?;
         store::write(&initramfs, &archive, &made_of)?;
     }
-    manifest(&guest, &[&kernel, &busybox])?;
+    manifest(&guest.join(variant.manifest()), &[&kernel, &busybox])?;
     request.progress.end(if cached { "cached" } else { "made" });
     let contents = files.into_iter().map(|File { path, source, .. }| Content { path, source });
     Ok(LinuxImages {
@@ -195,8 +234,8 @@ impl<'a> Unpacked<'a> {
         })
     }
 
-    /// Unpacks the kernel; returns it and its version.
-    fn kernel(&self, out: &Path) -> Result<(PathBuf, String)> {
+    /// Unpacks the kernel to `image`; returns it and its version.
+    fn kernel(&self, image: &Path) -> Result<(PathBuf, String)> {
         let boot = self.kernel_files.join("boot");
         let missing = || GuestError::Content {
             package: self.kernel.name.clone(),
@@ -210,18 +249,18 @@ impl<'a> Unpacked<'a> {
                 Some((f.path(), name.strip_prefix("vmlinuz-")?.to_owned()))
             })
             .ok_or_else(missing)?;
-        let image = out.join(KERNEL);
-        if !store::is_current(&image, &self.kernel.digest) {
+        if !store::is_current(image, &self.kernel.digest) {
             let packed = fs::read(&path).map_err(GuestError::io("read", &path))?;
             let unpacked = match bzimage::unpack(&packed) {
                 Ok(Kernel::Unpacked(kernel)) => kernel,
+                Ok(Kernel::Xz(kernel)) => bzimage::xz(&kernel).unwrap_or(packed),
                 // It boots as it is, only slower.
                 Ok(Kernel::Other(_)) => packed,
                 Err(reason) => return Err(GuestError::Kernel { path, reason }),
             };
-            store::write(&image, &unpacked, &self.kernel.digest)?;
+            store::write(image, &unpacked, &self.kernel.digest)?;
         }
-        Ok((image, version))
+        Ok((image.to_owned(), version))
     }
 
     /// Everything that goes into the initial RAM disk.
@@ -294,15 +333,14 @@ fn archive(files: &[File]) -> std::io::Result<Vec<u8>> {
 }
 
 /// Records what the images were made of.
-fn manifest(guest: &Path, packages: &[&Package]) -> Result<()> {
+fn manifest(path: &Path, packages: &[&Package]) -> Result<()> {
     let mut text = String::new();
     for p in packages {
         let _ = writeln!(text, "{} {} sha256:{}", p.name, p.version, p.digest);
     }
-    let path = guest.join("manifest.txt");
-    if fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
+    if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
         // What is built can be run on a full disk, too.
         return Ok(());
     }
-    Ok(bulkhead_host::replace(&path, text.as_bytes())?)
+    Ok(bulkhead_host::replace(path, text.as_bytes())?)
 }

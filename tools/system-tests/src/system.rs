@@ -10,6 +10,7 @@ use bulkhead_build::{
     Built, GuestOverrides, Overrides, Platform, Profile, Request, Workspace, build_system,
 };
 use bulkhead_disk::Layout;
+use bulkhead_guest::LinuxImages;
 use bulkhead_machine::{Config, DeviceKind, GuestEvent, Network, Outcome, Runner, Status};
 use bulkhead_progress::Silent;
 use tempfile::{NamedTempFile, TempPath};
@@ -154,6 +155,11 @@ pub fn unit_guests() -> Vec<(String, PathBuf)> {
 /// meanwhile.
 pub fn hostile_guests() -> Vec<(String, PathBuf)> {
     images(bulkhead_guest::hostile_guests)
+}
+
+/// A guest's kernel and initial RAM disk that have drivers for real devices.
+pub fn hardware_linux() -> LinuxImages {
+    images(bulkhead_guest::hardware_linux)
 }
 
 fn images<T>(

@@ -151,6 +151,7 @@ fn check_unpack(bytes: &[u8]) {
             // "length" bytes).
             assert!(kernel.len() <= 256 * bytes.len(), "{} bytes out of nothing", kernel.len());
         }
+        Ok(Kernel::Xz(stream)) => assert!(stream.starts_with(b"\xfd7z")),
         Ok(Kernel::Other(what)) => assert!(!what.is_empty()),
         Err(why) => assert!(why.len() > 10, "{why}"),
     }
