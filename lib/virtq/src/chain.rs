@@ -1,6 +1,6 @@
 //! One descriptor chain, copied out of the guest's memory and checked.
 
-use heapless::Vec;
+use heapless::{Vec, VecView};
 
 use crate::fault::Fault;
 use crate::memory::{Memory, Outside};
@@ -27,7 +27,13 @@ impl Head {
 #[derive(Clone, Debug)]
 pub struct Chain<const N: usize> {
     parts: Vec<Part, N>,
-    /// How many of the parts the device reads.
+    totals: Totals,
+}
+
+/// What the parts of a chain come to.
+#[derive(Clone, Copy, Default, Debug)]
+struct Totals {
+    /// How many of them the device reads.
     readable: usize,
     readable_length: u32,
     writable_length: u32,
@@ -77,19 +83,22 @@ impl Descriptor {
 impl<const N: usize> Chain<N> {
     /// A chain of no buffers, to be filled by [`Queue::pop`](crate::Queue::pop).
     pub const fn new() -> Self {
-        Chain { parts: Vec::new(), readable: 0, readable_length: 0, writable_length: 0 }
+        let totals = Totals { readable: 0, readable_length: 0, writable_length: 0 };
+        Chain { parts: Vec::new(), totals }
     }
 
     /// What the device reads.
     #[inline]
     pub fn readable(&self) -> Parts<'_> {
-        Parts::new(self.parts.get(..self.readable).unwrap_or(&[]), self.readable_length)
+        let Totals { readable, readable_length, .. } = self.totals;
+        Parts::new(self.parts.get(..readable).unwrap_or(&[]), readable_length)
     }
 
     /// What the device writes.
     #[inline]
     pub fn writable(&self) -> Parts<'_> {
-        Parts::new(self.parts.get(self.readable..).unwrap_or(&[]), self.writable_length)
+        let Totals { readable, writable_length, .. } = self.totals;
+        Parts::new(self.parts.get(readable..).unwrap_or(&[]), writable_length)
     }
 
     /// Fills it with the chain from descriptor `head` on, of a queue of `size`.
@@ -102,7 +111,27 @@ impl<const N: usize> Chain<N> {
         head: u16,
     ) -> Result<(), Fault> {
         self.parts.clear();
-        (self.readable, self.readable_length, self.writable_length) = (0, 0, 0);
+        self.totals = Totals::default();
+        let filling = Filling { parts: &mut self.parts, totals: &mut self.totals };
+        filling.fill(memory, table, size, indirect_negotiated, head)
+    }
+}
+
+/// A chain while it is filled: one piece of code for chains of every size.
+struct Filling<'a> {
+    parts: &'a mut VecView<Part>,
+    totals: &'a mut Totals,
+}
+
+impl Filling<'_> {
+    fn fill(
+        mut self,
+        memory: &impl Memory,
+        table: u64,
+        size: u16,
+        indirect_negotiated: bool,
+        head: u16,
+    ) -> Result<(), Fault> {
         if head >= size {
             return Err(Fault::Head(head));
         }
@@ -145,26 +174,21 @@ impl<const N: usize> Chain<N> {
         if !memory.contains(address, length.into()) {
             return Err(Fault::Buffer(Outside { address, length: length.into() }));
         }
-        let other = if flags & WRITE != 0 {
-            let other = self.readable_length;
-            self.writable_length =
-                self.writable_length.checked_add(length).ok_or(Fault::TooManyBytes)?;
-            other
+        let totals = &mut *self.totals;
+        let (own, other) = if flags & WRITE != 0 {
+            (&mut totals.writable_length, totals.readable_length)
         } else {
-            if self.readable < self.parts.len() {
+            if totals.readable < self.parts.len() {
                 return Err(Fault::ReadableAfterWritable);
             }
-            self.readable += 1;
-            self.readable_length =
-                self.readable_length.checked_add(length).ok_or(Fault::TooManyBytes)?;
-            self.writable_length
+            totals.readable += 1;
+            (&mut totals.readable_length, totals.writable_length)
         };
+        *own = own.checked_add(length).ok_or(Fault::TooManyBytes)?;
         // Both together, too.
-        let own = if flags & WRITE != 0 { self.writable_length } else { self.readable_length };
         own.checked_add(other).ok_or(Fault::TooManyBytes)?;
-        self.parts
-            .push(Part { address, length })
-            .map_err(|_| Fault::TooManyParts { most: u16::try_from(N).unwrap_or(u16::MAX) })
+        let most = u16::try_from(self.parts.capacity()).unwrap_or(u16::MAX);
+        self.parts.push(Part { address, length }).map_err(|_| Fault::TooManyParts { most })
     }
 }
 
