@@ -32,11 +32,13 @@
 #![forbid(unsafe_code)]
 
 use blk_virt_core::{ClientParts, DriverParts, SLOTS, Virt};
-use bulkhead_config::{BlkVirt, CLIENTS_MAX};
+use bulkhead_config::{BlkVirt, CLIENTS_MAX, NAME_MAX};
+use heapless::{String, Vec};
+use reports::Reports;
 use sddf::block::{AttachError, Client, InfoSink, InfoSource, Server, Window};
 use sel4_microkit::{
-    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
-    each_of_8, memory_region, numbered_region, protection_domain, started,
+    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, each_of_8,
+    memory_region, numbered_region, protection_domain, started,
 };
 use shmem::{ReadWrite, Region};
 
@@ -49,7 +51,10 @@ const fn channel(client: usize) -> Channel {
 
 struct Domain {
     virt: Virt,
+    /// The clients', in reports.
+    names: Vec<String<NAME_MAX>, CLIENTS_MAX>,
     notifications: Notifications,
+    reports: Reports,
 }
 
 /// The regions of one client.
@@ -94,6 +99,7 @@ fn init() -> Domain {
         info: started(InfoSource::new(&memory_region!(Read, driver_info_vaddr, driver_info_size))),
         data: table,
     }));
+    let mut names = Vec::new();
     let clients: [Regions; CLIENTS_MAX] = each_of_8!(client);
     for (number, (client, regions)) in config.clients.into_iter().zip(clients).enumerate() {
         let Some((server, info)) = regions.ends() else {
@@ -113,8 +119,11 @@ fn init() -> Domain {
         let parts =
             server.map(|server| ClientParts { server, info, data, read_only: client.read_only });
         started(virt.add(client.partition, parts));
+        // As many names as clients.
+        let _ = names.push(client.name);
     }
-    let mut domain = Domain { virt, notifications: Notifications::default() };
+    let mut domain =
+        Domain { virt, names, notifications: Notifications::default(), reports: Reports::start() };
     domain.serve();
     domain
 }
@@ -123,7 +132,8 @@ impl Domain {
     fn serve(&mut self) {
         let outcome = self.virt.serve();
         for complaint in &outcome.complaints {
-            debug_println!("block virtualiser: {complaint}");
+            let name = complaint.client().and_then(|client| self.names.get(client));
+            self.reports.say_of(name.map(|name| name.as_str()), format_args!("{complaint}"));
         }
         for client in outcome.clients.iter() {
             self.notifications.notify(channel(client));

@@ -28,10 +28,11 @@
 use bulkhead_config::E1000;
 use e1000_core::{Driver, Network, RING, Register, Registers, Rings};
 use pci_bus::{Status, StatusSource};
+use reports::Reports;
 use sddf::net::{Borrower, Breach};
 use sel4_microkit::{
-    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
-    memory_region, protection_domain, started,
+    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, memory_region,
+    protection_domain, started,
 };
 use shmem::{ReadWrite, Region};
 
@@ -78,6 +79,7 @@ struct Domain {
     card: StatusSource,
     network: Network<SLOTS>,
     notifications: Notifications,
+    reports: Reports,
 }
 
 #[protection_domain]
@@ -111,6 +113,7 @@ fn init() -> Domain {
         card: started(StatusSource::new(&card)),
         network,
         notifications: Notifications::default(),
+        reports: Reports::start(),
     };
     domain.serve();
     domain
@@ -128,8 +131,8 @@ impl Domain {
                     self.notifications.notify(VIRTUALISER);
                 }
                 match turn.link {
-                    Some(true) => debug_println!("e1000: the link is up"),
-                    Some(false) => debug_println!("e1000: the link is down"),
+                    Some(true) => self.reports.say(format_args!("the link is up")),
+                    Some(false) => self.reports.say(format_args!("the link is down")),
                     None => {}
                 }
             }
@@ -147,22 +150,22 @@ impl Domain {
                 {
                     match Driver::start(block, rings) {
                         Ok(driver) => {
-                            debug_println!("e1000: {:02x?}", driver.address());
+                            self.reports.say(format_args!("{:02x?}", driver.address()));
                             self.phase = Phase::Running(driver);
                         }
-                        Err(e) => debug_println!("e1000: {e}"),
+                        Err(e) => self.reports.say(format_args!("{e}")),
                     }
                 }
             }
             Status::Refused(why) => {
-                debug_println!("e1000: {why}");
+                self.reports.say(format_args!("{why}"));
                 self.phase = Phase::Closed;
             }
         }
     }
 
     fn close(&mut self, breach: Breach) {
-        debug_println!("e1000: the virtualiser broke the protocol: {breach}");
+        self.reports.say(format_args!("the virtualiser broke the protocol: {breach}"));
         self.phase = Phase::Closed;
     }
 }

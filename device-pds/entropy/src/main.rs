@@ -24,6 +24,7 @@ use entropy_core::{
     hardware::Hardware,
     server::{Outcome, Server},
 };
+use reports::Reports;
 use sddf::serial::{Producer, Shared};
 use sel4_microkit::{
     Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
@@ -39,6 +40,7 @@ const fn channel(client: usize) -> Channel {
 struct Domain {
     server: Server<Hardware>,
     notifications: Notifications,
+    reports: Reports,
     /// The failure that was told last, so that it is told once.
     told: Option<Failure>,
 }
@@ -67,7 +69,12 @@ fn init() -> Domain {
         };
         started(server.add(Producer::attach(started(Shared::new(&queue, data)))));
     }
-    let mut domain = Domain { server, notifications: Notifications::default(), told: None };
+    let mut domain = Domain {
+        server,
+        notifications: Notifications::default(),
+        reports: Reports::start(),
+        told: None,
+    };
     domain.serve();
     domain
 }
@@ -79,11 +86,11 @@ impl Domain {
             self.notifications.notify(channel(client));
         }
         if let Some((client, breach)) = breach {
-            debug_println!("entropy: client {client} is closed: {breach}");
+            self.reports.say(format_args!("client {client} is closed: {breach}"));
         }
         if failure != self.told {
             if let Some(failure) = failure {
-                debug_println!("entropy: {failure}");
+                self.reports.say(format_args!("{failure}"));
             }
             self.told = failure;
         }

@@ -34,10 +34,11 @@ use deadline::{ClockError, ClockReader, Notify, Sleeper, Tsc};
 use heapless::Vec;
 use ide_core::{Clock, Driver, Table, Turn};
 use pci_bus::{Status, StatusSource};
+use reports::Reports;
 use sddf::block::{Breach, InfoSink, Server, Window};
 use sel4_microkit::{
-    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
-    memory_region, protection_domain, started, timestamp_counter,
+    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, memory_region,
+    protection_domain, started, timestamp_counter,
 };
 
 use crate::ports::PiixPorts;
@@ -71,6 +72,7 @@ struct Domain {
     server: Server<SLOTS>,
     info: InfoSink,
     notifications: Notifications,
+    reports: Reports,
 }
 
 #[protection_domain]
@@ -97,6 +99,7 @@ fn init() -> Domain {
         )),
         info: started(InfoSink::new(&memory_region!(ReadWrite, info_vaddr, info_size))),
         notifications: Notifications::default(),
+        reports: Reports::start(),
     };
     domain.info.withdraw();
     // The line may be masked still, and an edge would be lost.
@@ -115,7 +118,7 @@ impl Domain {
             Phase::Running(driver) => {
                 let served = driver.serve(&mut self.server, &self.info);
                 if let Some(trouble) = driver.trouble() {
-                    debug_println!("ide: {trouble}");
+                    self.reports.say(format_args!("{trouble}"));
                 }
                 served
             }
@@ -145,7 +148,7 @@ impl Domain {
                 }
             }
             Status::Refused(why) => {
-                debug_println!("ide: {why}");
+                self.reports.say(format_args!("{why}"));
                 self.phase = Phase::Refused;
             }
         }
@@ -166,7 +169,7 @@ impl Domain {
     }
 
     fn close(&mut self, breach: Breach) {
-        debug_println!("ide: the virtualiser broke the protocol: {breach}");
+        self.reports.say(format_args!("the virtualiser broke the protocol: {breach}"));
         self.info.withdraw();
         self.phase = Phase::Closed;
     }

@@ -42,10 +42,11 @@ use bulkhead_config::{CLIENTS_MAX, ClientSet, Limit, NetPort, NetUplink, NetVirt
 use deadline::ClockReader;
 use net_virt_core::{Policy, PortParts, SLOTS, Switch, UplinkParts, UplinkPolicy};
 use rate::{Limiter, Rate};
+use reports::Reports;
 use sddf::net::{AttachError, Borrower, Lender};
 use sel4_microkit::{
-    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
-    each_of_8, memory_region, numbered_region, protection_domain, started, timestamp_counter,
+    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, each_of_8,
+    memory_region, numbered_region, protection_domain, started, timestamp_counter,
 };
 use shmem::{Read, ReadWrite, Region};
 
@@ -62,6 +63,7 @@ struct Domain {
     /// Whether the switch has its ports: once every limit has its clock.
     ready: bool,
     notifications: Notifications,
+    reports: Reports,
 }
 
 /// The regions of one client.
@@ -181,6 +183,7 @@ fn init() -> Domain {
         switch: Switch::default(),
         ready: false,
         notifications: Notifications::default(),
+        reports: Reports::start(),
     };
     domain.serve();
     domain
@@ -205,7 +208,9 @@ impl Domain {
         loop {
             let outcome = self.switch.serve(timestamp_counter());
             for complaint in &outcome.complaints {
-                debug_println!("network virtualiser: {complaint}");
+                let port = complaint.client().and_then(|client| self.config.ports.get(client));
+                self.reports
+                    .say_of(port.map(|port| port.name.as_str()), format_args!("{complaint}"));
             }
             for client in outcome.clients.iter() {
                 self.notifications.notify(channel(client));

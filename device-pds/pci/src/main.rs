@@ -24,9 +24,10 @@ use pci_bus::{
     virtio::{Structures, StructuresSink},
 };
 use pci_core::{ConfigSpace, Host};
+use reports::Reports;
 use sel4_microkit::{
-    Channel, ChannelSet, Handler, Infallible, IoPort, debug_println, each_of_8, memory_region,
-    numbered_region, protection_domain, started,
+    Channel, ChannelSet, Handler, Infallible, IoPort, each_of_8, memory_region, numbered_region,
+    protection_domain, started,
 };
 use shmem::{ReadWrite, Region};
 
@@ -94,6 +95,7 @@ fn init() -> Domain {
     if (0..config.devices.len()).any(|client| sink(client).0.is_written()) {
         return Domain;
     }
+    let mut reports = Reports::start();
     let mut host = Host::new(Ports);
     host.hush(|place| config.devices.iter().any(|device| device.place == place));
     let mut found = [(Status::Waiting, Structures::default()); PCI_DEVICES_MAX];
@@ -101,7 +103,7 @@ fn init() -> Domain {
         *found = match host.set_up(device) {
             Ok(structures) => (Status::Ready, structures.unwrap_or_default()),
             Err(why) => {
-                debug_println!("pci: {} at {}: {why}", device.client, device.place);
+                reports.say(format_args!("{} at {}: {why}", device.client, device.place));
                 (Status::Refused(why), Structures::default())
             }
         };

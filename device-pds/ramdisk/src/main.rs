@@ -26,10 +26,11 @@
 
 use bulkhead_config::{DATA_REGIONS_MAX, Ramdisk as Config};
 use ramdisk_core::{Data, Disk, Outcome, Ramdisk};
+use reports::Reports;
 use sddf::block::{InfoSink, Server, Window};
 use sel4_microkit::{
-    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
-    each_of_8, memory_region, numbered_region, protection_domain, started,
+    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, each_of_8,
+    memory_region, numbered_region, protection_domain, started,
 };
 use shmem::{ReadWrite, Region};
 
@@ -38,6 +39,7 @@ const VIRTUALISER: Channel = Channel::new(1);
 struct Domain {
     ramdisk: Ramdisk,
     notifications: Notifications,
+    reports: Reports,
 }
 
 macro_rules! data {
@@ -71,7 +73,8 @@ fn init() -> Domain {
         Data { window: Window { base: named.base, size: named.size }, region }
     });
     let ramdisk = started(Ramdisk::new(server, &info, disk, data));
-    let mut domain = Domain { ramdisk, notifications: Notifications::default() };
+    let mut domain =
+        Domain { ramdisk, notifications: Notifications::default(), reports: Reports::start() };
     domain.serve();
     // The virtualiser waits to hear what disk there is.
     domain.notifications.notify(VIRTUALISER);
@@ -83,7 +86,7 @@ impl Domain {
         loop {
             let Outcome { notify, again, breach } = self.ramdisk.serve();
             if let Some(breach) = breach {
-                debug_println!("RAM disk: the virtualiser is disconnected: {breach}");
+                self.reports.say(format_args!("the virtualiser is disconnected: {breach}"));
             }
             if notify {
                 self.notifications.notify(VIRTUALISER);

@@ -29,10 +29,11 @@
 #![forbid(unsafe_code)]
 
 use bulkhead_config::{CLIENTS_MAX, SerialVirt};
+use reports::Reports;
 use sddf::serial::{Consumer, PeerError, Producer, Shared};
 use sel4_microkit::{
-    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
-    each_of_8, memory_region, numbered_region, protection_domain, started,
+    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, each_of_8,
+    memory_region, numbered_region, protection_domain, started,
 };
 use serial_virt_core::{ClientQueues, Virt};
 use shmem::{Read, ReadWrite, Region};
@@ -47,6 +48,7 @@ const fn channel(client: usize) -> Channel {
 struct Domain {
     virt: Virt,
     notifications: Notifications,
+    reports: Reports,
 }
 
 /// The regions of one client: what it writes, then what it reads.
@@ -107,7 +109,8 @@ fn init() -> Domain {
             Err(e) => virt.add_closed(name, e),
         });
     }
-    let mut domain = Domain { virt, notifications: Notifications::default() };
+    let mut domain =
+        Domain { virt, notifications: Notifications::default(), reports: Reports::start() };
     domain.serve();
     domain
 }
@@ -122,7 +125,7 @@ impl Domain {
             self.notifications.notify(channel(client));
         }
         if let Some(complaint) = outcome.complaint {
-            debug_println!("serial virtualiser: {complaint}");
+            self.reports.say(format_args!("{complaint}"));
         }
     }
 }

@@ -5,7 +5,8 @@
 //! | channel, I/O ports | other end                                                  |
 //! | ------------------ | ---------------------------------------------------------- |
 //! | channel 0          | the UART's interrupt, `trigger="edge"`; without it requests are not heard |
-//! | channel 1 + i      | client i                                                   |
+//! | channel 1 + i      | guest i's VMM                                              |
+//! | channel 9 + i      | domain i, which reports for itself                         |
 //! | I/O ports 0        | the UART's eight, of which the first is the symbol `uart_port` (0x2f8) |
 //!
 //! | symbol            | rights | region                                      |
@@ -15,7 +16,9 @@
 //! | `client{i}_data`  | r      | and its bytes                               |
 //! | `client{i}_statistics` | r | what client i counts (`lib/statistics`); may be absent |
 //!
-//! Each has `_vaddr` and `_size`. There are as many clients as the
+//! | `domain{i}_report`     | rw | what domain i says (`lib/reports`): words and bytes |
+//!
+//! Each has `_vaddr` and `_size`. There are as many clients and domains as the
 //! configuration names. Its priority is a VMM's, for it polls (see
 //! `status-core`).
 //!
@@ -25,8 +28,8 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use bulkhead_config::CLIENTS_MAX;
-use sddf::serial::{Consumer, Shared};
+use bulkhead_config::{CLIENTS_MAX, FIRST_REPORTING};
+use sddf::serial::{Consumer, Shared, in_one};
 use sel4_microkit::{
     Channel, ChannelSet, Handler, Infallible, IoPort, each_of_8, memory_region, numbered_region,
     protection_domain, started, timestamp_counter, var,
@@ -35,19 +38,23 @@ use serial_driver_core::ports::PortRange;
 use serial_driver_core::uart::Uart;
 use shmem::{Read, ReadWrite, Region};
 use statistics::Reader;
-use status_core::Status;
+use status_core::{Status, Subject};
 
 const PORTS: IoPort = IoPort::new(0);
 /// The UART's interrupt: a request arrived.
 const INTERRUPT: Channel = Channel::new(0);
 
-/// The channel of a client.
-const fn channel(client: usize) -> Channel {
-    Channel::new(1 + client)
-}
-
 struct Domain {
     status: Status<PortRange>,
+    /// Clients that are guests' VMMs; the others are domains.
+    guests: usize,
+}
+
+/// The region of one domain that reports for itself.
+macro_rules! domain {
+    ($number:literal) => {
+        numbered_region!(ReadWrite, "domain", $number, "_report")
+    };
 }
 
 type Regions = (Option<Region<ReadWrite>>, Option<Region<Read>>, Option<Region<Read>>);
@@ -71,6 +78,7 @@ fn init() -> Domain {
     let config = memory_region!(Read, config_vaddr, config_size);
     let config: bulkhead_config::Status = started(bulkhead_config::load(&config));
 
+    let guests = config.clients.len();
     let regions: [Regions; CLIENTS_MAX] = each_of_8!(client);
     for (number, (name, regions)) in config.clients.into_iter().zip(regions).enumerate() {
         let (Some(queue), Some(data), statistics) = regions else {
@@ -80,10 +88,18 @@ fn init() -> Domain {
         };
         let shared = started(Shared::new(&queue, data));
         let statistics = statistics.map(|page| started(Reader::new(&page)));
-        started(match Consumer::attach(shared) {
-            Ok(queue) => status.add(name, queue, statistics),
-            Err(e) => status.add_closed(name, e, statistics),
-        });
+        started(status.add(name, Subject::Guest, Consumer::attach(shared), statistics));
+    }
+    let regions: [Option<Region<ReadWrite>>; CLIENTS_MAX] = each_of_8!(domain);
+    for (number, (name, region)) in config.domains.into_iter().zip(regions).enumerate() {
+        let Some(region) = region else {
+            panic!(
+                "the configuration names domain {number}, {name}, but no region is mapped for it"
+            );
+        };
+        let [words, bytes] = started(in_one(&region));
+        let shared = started(Shared::new(&words, bytes.read_only()));
+        started(status.add(name, Subject::Domain, Consumer::attach(shared), None));
     }
     // Without an interrupt nobody is heard, and the UART drives no line, which a guest
     // may have for another device.
@@ -92,14 +108,20 @@ fn init() -> Domain {
         started(INTERRUPT.irq_ack());
         status.listen();
     }
-    let mut domain = Domain { status };
+    let mut domain = Domain { status, guests };
     domain.serve();
     domain
 }
 
 impl Domain {
     fn serve(&mut self) {
-        self.status.serve(|client| channel(client).notify());
+        self.status.serve(|client| {
+            let channel = match client.checked_sub(self.guests) {
+                None => 1 + client,
+                Some(domain) => FIRST_REPORTING + domain,
+            };
+            Channel::new(channel).notify();
+        });
     }
 }
 

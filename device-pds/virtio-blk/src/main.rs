@@ -26,10 +26,11 @@
 
 use bulkhead_config::{DATA_REGIONS_MAX, VirtioBlk};
 use pci_bus::{Status, StatusSource, virtio::StructuresSource};
+use reports::Reports;
 use sddf::block::{Breach, Data, DataRegions, InfoSink, Server, Window};
 use sel4_microkit::{
-    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
-    each_of_8, memory_region, numbered_region, protection_domain, started,
+    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, each_of_8,
+    memory_region, numbered_region, protection_domain, started,
 };
 use shmem::{ReadWrite, Region};
 use static_cell::ConstStaticCell;
@@ -77,6 +78,7 @@ struct Domain {
     server: Server<QUEUE>,
     info: InfoSink,
     notifications: Notifications,
+    reports: Reports,
 }
 
 macro_rules! data {
@@ -117,6 +119,7 @@ fn init() -> Domain {
         )),
         info: started(InfoSink::new(&memory_region!(ReadWrite, info_vaddr, info_size))),
         notifications: Notifications::default(),
+        reports: Reports::start(),
     };
     domain.info.withdraw();
     domain.serve();
@@ -134,7 +137,7 @@ impl Domain {
                 Phase::Running(driver) => {
                     let served = driver.serve(&mut self.server, &self.info);
                     if let Some(trouble) = driver.trouble() {
-                        debug_println!("virtio_blk: {trouble}");
+                        self.reports.say(format_args!("{trouble}"));
                     }
                     served
                 }
@@ -168,24 +171,24 @@ impl Domain {
                         .and_then(|transport| Driver::start(transport, memory, &self.info))
                     {
                         Ok(driver) => {
-                            debug_println!("virtio_blk: {} blocks", driver.blocks());
+                            self.reports.say(format_args!("{} blocks", driver.blocks()));
                             self.phase = Phase::Running(driver);
                             // The virtualiser waits to hear what disk there is.
                             self.notifications.notify(VIRTUALISER);
                         }
-                        Err(e) => debug_println!("virtio_blk: {e}"),
+                        Err(e) => self.reports.say(format_args!("{e}")),
                     }
                 }
             }
             Status::Refused(why) => {
-                debug_println!("virtio_blk: {why}");
+                self.reports.say(format_args!("{why}"));
                 self.phase = Phase::Refused;
             }
         }
     }
 
     fn close(&mut self, breach: Breach) {
-        debug_println!("virtio_blk: the virtualiser broke the protocol: {breach}");
+        self.reports.say(format_args!("the virtualiser broke the protocol: {breach}"));
         self.info.withdraw();
         self.phase = Phase::Closed;
     }

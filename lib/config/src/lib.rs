@@ -106,12 +106,24 @@ pub struct SerialVirt {
 }
 
 /// A status domain: its clients' names, in the order of their channels.
+///
+/// Guests' VMMs come first, from channel 1 on; then, from channel
+/// [`FIRST_REPORTING`] on, domains that report for themselves.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Status {
-    /// One name a client.
+    /// One name a guest.
     pub clients: Vec<String<NAME_MAX>, CLIENTS_MAX>,
+    /// One name a domain.
+    #[serde(default)]
+    pub domains: Vec<String<NAME_MAX>, CLIENTS_MAX>,
 }
+
+/// The status domain's channel to the first of the domains that report for themselves.
+pub const FIRST_REPORTING: usize = 1 + CLIENTS_MAX;
+
+/// The channel of every domain that reports for itself to the status domain.
+pub const REPORT_CHANNEL: usize = 61;
 
 /// The entropy domain: its clients' names, in the order of their channels.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -195,7 +207,7 @@ mod tests {
     fn status() -> Status {
         let mut clients = Vec::new();
         clients.push(String::try_from("debian").unwrap()).unwrap();
-        Status { clients }
+        Status { domains: clients.clone(), clients }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The default system on the embedded board, as a user meets it: a Debian guest
 //! at a shell prompt. On the SDK's board: `sdk.rs`.
 
-use std::fs;
+use std::{fs, time::Duration};
 
-use system_tests::{System, checkout, debian};
+use bulkhead_machine::Status;
+use system_tests::{System, checkout, debian, fresh_disk};
 
 #[test]
 fn a_typed_command_answers_and_poweroff_ends_with_0() {
@@ -38,6 +39,18 @@ fn the_guests_own_self_test_passes() {
 #[test]
 fn a_build_with_checks_runs_too() {
     debian::answers_and_powers_off(System::default().debug(), "shell-debug");
+}
+
+#[test]
+fn a_disk_without_the_guests_partition_is_told_by_the_virtualiser() {
+    let disk = fresh_disk(&["other".to_owned()]);
+    let mut session = System::default().with_disk(&disk).start("no-partition");
+    let said = |status: &Status| matches!(status, Status::PdReport { pd, text } if pd == "blk_virt" && text.contains("debian"));
+    session.expect_status(
+        "of blk_virt that nothing is named debian",
+        said,
+        Duration::from_secs(120),
+    );
 }
 
 /// The timer's words are not mapped; the VMM calls it instead, as sDDF's timers are

@@ -46,8 +46,12 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::NotFound => f.write_str("the disk has no such partition"),
-            Refusal::Ambiguous => f.write_str("the disk has several such partitions"),
+            Refusal::NotFound => {
+                f.write_str("the disk has no partition of that name, number or GUID")
+            }
+            Refusal::Ambiguous => {
+                f.write_str("the disk has several partitions of that name or GUID")
+            }
             Refusal::Bounds { first, last } => {
                 write!(f, "its sectors {first} to {last} are not among those of partitions")
             }
@@ -77,6 +81,18 @@ pub enum Complaint {
     Attach(usize, AttachError),
     /// A client has no disk.
     Refused(usize, Refusal),
+}
+
+impl Complaint {
+    /// The client that it is about.
+    pub const fn client(&self) -> Option<usize> {
+        match *self {
+            Complaint::Driver(_) => None,
+            Complaint::Client(client, _)
+            | Complaint::Attach(client, _)
+            | Complaint::Refused(client, _) => Some(client),
+        }
+    }
 }
 
 impl fmt::Display for Complaint {

@@ -64,6 +64,18 @@ pub enum Complaint {
     Source(usize, Option<Mac>),
 }
 
+impl Complaint {
+    /// The client that it is about.
+    pub const fn client(&self) -> Option<usize> {
+        match *self {
+            Complaint::Driver(_) => None,
+            Complaint::Client(client, _)
+            | Complaint::Attach(client, _)
+            | Complaint::Source(client, _) => Some(client),
+        }
+    }
+}
+
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

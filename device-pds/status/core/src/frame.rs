@@ -12,8 +12,8 @@ const STX: u8 = 0x02;
 /// ASCII end of text: ends a frame; a line feed follows for people's eyes.
 const ETX: u8 = 0x03;
 
-/// Longest frame: STX, `guest `, name, space, line, ETX, LF.
-pub const FRAME_MAX: usize = 1 + 6 + NAME_MAX + 1 + LINE_MAX + 2;
+/// Longest frame: STX, `pd `, name, ` report : `, line, ETX, LF.
+pub const FRAME_MAX: usize = 1 + 3 + NAME_MAX + 10 + LINE_MAX + 2;
 
 /// A frame being put together. Text that does not fit, or is not printable
 /// ASCII, is dropped: the parts are bounded by [`FRAME_MAX`] and sanitised

@@ -1,11 +1,12 @@
-//! The status domain without its shell: lines of text from VMMs, framed and
-//! written to the port that the host's tool reads.
+//! The status domain without its shell: lines of text from VMMs, and from domains
+//! that report for themselves, framed and written to the port that the host's
+//! tool reads.
 //!
-//! A frame is STX, `guest NAME LINE`, ETX, LF, in printable ASCII; a client
-//! can put nothing else on the wire, least of all another client's name. The
-//! port is the domain's alone, but the initial task may write its own frame in
-//! the middle of one when it reports a fault: frames nest, and the reader
-//! unpacks them.
+//! A frame is STX, `guest NAME LINE` or `pd NAME report : LINE`, ETX, LF, in
+//! printable ASCII; a client can put nothing else on the wire, least of all
+//! another client's name. The port is the domain's alone, but the initial task may
+//! write its own frame in the middle of one when it reports a fault: frames nest,
+//! and the reader unpacks them.
 //!
 //! Output is polled, for the port's interrupt would serve nobody else: while a
 //! frame of 80 bytes is on the wire, 7 ms, the domain spins. So it must not
@@ -28,4 +29,4 @@ mod status;
 
 pub use frame::{FRAME_MAX, Frame};
 pub use line::{CUT, LINE_MAX, Line};
-pub use status::{REQUEST, Status, StatusError};
+pub use status::{REQUEST, Status, StatusError, Subject};

@@ -31,23 +31,36 @@ pub const REQUEST: u8 = b'?';
 /// for all of them.
 const RECEIVED_MAX: u32 = 64;
 
-/// More clients than [`CLIENTS_MAX`], or a name that is none: the
+/// Guests and domains together.
+const SUBJECTS_MAX: usize = 2 * CLIENTS_MAX;
+
+/// More clients than twice [`CLIENTS_MAX`], or a name that is none: the
 /// configuration is not this domain's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StatusError;
 
 impl fmt::Display for StatusError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there are more than {CLIENTS_MAX} clients")
+        write!(f, "there are more than {SUBJECTS_MAX} clients")
     }
 }
 
 #[derive(Debug)]
 struct Client {
     name: String<NAME_MAX>,
+    subject: Subject,
     queue: Option<Consumer>,
     statistics: Option<Reader>,
     line: Line,
+}
+
+/// What a client's lines are about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// The guest of the VMM that is the client: whatever it says.
+    Guest,
+    /// The client itself: each line is a report, and can be nothing else.
+    Domain,
 }
 
 /// What there was to take of a client.
@@ -98,7 +111,7 @@ impl Client {
 #[derive(Debug)]
 pub struct Status<P> {
     uart: Uart<P>,
-    clients: Vec<Client, CLIENTS_MAX>,
+    clients: Vec<Client, SUBJECTS_MAX>,
     /// Lines that the port did not take and that were not reported yet.
     lost: u32,
     /// The transmitter was stuck when last waited for.
@@ -111,32 +124,22 @@ impl<P: Ports> Status<P> {
         Status { uart, clients: Vec::new(), lost: 0, stuck: false }
     }
 
-    /// Adds the next client.
+    /// Adds the next client; one whose queue cannot be used is told of.
     ///
     /// # Errors
-    /// There are [`CLIENTS_MAX`] already.
+    /// There are twice [`CLIENTS_MAX`] already.
     pub fn add(
         &mut self,
         name: String<NAME_MAX>,
-        queue: Consumer,
+        subject: Subject,
+        queue: Result<Consumer, PeerError>,
         statistics: Option<Reader>,
     ) -> Result<(), StatusError> {
-        let client = Client { name, queue: Some(queue), statistics, line: Line::default() };
-        self.clients.push(client).map_err(|_| StatusError)
-    }
-
-    /// A client whose queue cannot be used; says so on the port.
-    ///
-    /// # Errors
-    /// There are [`CLIENTS_MAX`] already.
-    pub fn add_closed(
-        &mut self,
-        name: String<NAME_MAX>,
-        why: PeerError,
-        statistics: Option<Reader>,
-    ) -> Result<(), StatusError> {
-        self.send(&closed(&name, why));
-        let client = Client { name, queue: None, statistics, line: Line::default() };
+        if let Err(why) = queue {
+            self.send(&closed(&name, why));
+        }
+        let queue = queue.ok();
+        let client = Client { name, subject, queue, statistics, line: Line::default() };
         self.clients.push(client).map_err(|_| StatusError)
     }
 
@@ -202,7 +205,13 @@ impl<P: Ports> Status<P> {
             }
             Taken::Line => {
                 let text = core::str::from_utf8(client.line.text()).unwrap_or_default();
-                let frame = Frame::new(format_args!("guest {} {text}", client.name));
+                let frame = match client.subject {
+                    Subject::Guest => Frame::new(format_args!("guest {} {text}", client.name)),
+                    Subject::Domain => {
+                        let text = text.strip_prefix("report : ").unwrap_or(text);
+                        Frame::new(format_args!("pd {} report : {text}", client.name))
+                    }
+                };
                 let empty = text.is_empty();
                 client.line.clear();
                 if !empty {

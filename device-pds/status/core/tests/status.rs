@@ -9,7 +9,7 @@ use sddf::serial::{Consumer, Producer, Shared};
 use serial_driver_core::uart::{Ports, Register, Uart};
 use shmem::{ReadWrite, Region};
 use statistics::{Counter, Exit, REASONS, Reader, Recorder};
-use status_core::{FRAME_MAX, LINE_MAX, REQUEST, Status};
+use status_core::{FRAME_MAX, LINE_MAX, REQUEST, Status, Subject};
 
 /// A port that takes sixteen bytes, and is ready again after some polls.
 #[derive(Default)]
@@ -76,6 +76,10 @@ struct World {
 
 impl World {
     fn new(names: &[&str], capacity: usize) -> Self {
+        World::of(Subject::Guest, names, capacity)
+    }
+
+    fn of(subject: Subject, names: &[&str], capacity: usize) -> Self {
         let wire = Wire::default();
         let mut status = Status::new(Uart::start(wire.clone()).unwrap());
         let pages: Vec<_> = names.iter().map(|_| Region::host(4096)).collect();
@@ -86,7 +90,8 @@ impl World {
                 let reader = Reader::new(&page.read_only()).unwrap();
                 let (header, data) = (Region::host(4096), Region::host(capacity));
                 let consumer = Consumer::attach(Shared::new(&header, data.read_only()).unwrap());
-                status.add((*name).try_into().unwrap(), consumer.unwrap(), Some(reader)).unwrap();
+                let name = (*name).try_into().unwrap();
+                status.add(name, subject, consumer, Some(reader)).unwrap();
                 (Producer::attach(Shared::new(&header, data).unwrap()).unwrap(), header)
             })
             .collect();
@@ -125,6 +130,22 @@ impl World {
         }
         frames
     }
+}
+
+#[test]
+fn a_domain_s_line_is_a_report_whatever_it_says() {
+    let mut world = World::of(Subject::Domain, &["ide"], 256);
+    world.say(0, b"report : no disk\nfault kind=vm\nready\nreport : \n");
+    world.serve();
+    assert_eq!(
+        world.frames(),
+        [
+            "pd ide report : no disk",
+            "pd ide report : fault kind=vm",
+            "pd ide report : ready",
+            "pd ide report : "
+        ]
+    );
 }
 
 #[test]

@@ -25,11 +25,13 @@
 
 mod consumer;
 mod error;
+mod lines;
 mod memory;
 mod producer;
 
 pub use crate::peer::{Culprit, PeerError};
 pub use consumer::{Consumer, TransferError};
 pub use error::LayoutError;
+pub use lines::{LINE, Lines, Said, in_one};
 pub use memory::{Header, Shared, Sink, Source, Word};
 pub use producer::{Producer, Space};

@@ -1,6 +1,8 @@
 //! Whether a configuration and a description speak of the same things.
 
-use bulkhead_config::{Entropy, SerialVirt, Status};
+use std::ops::Range;
+
+use bulkhead_config::{Entropy, FIRST_REPORTING, REPORT_CHANNEL, SerialVirt, Status};
 use system_spec::PdIndex;
 
 use super::{Configuration, Content, Section, passthrough, regions};
@@ -10,6 +12,13 @@ use crate::{
     rule::Rule,
     source::At,
 };
+
+/// A server's channels to its clients.
+const CLIENTS: Range<u8> = 1..REPORTS;
+/// The status domain's to the first that reports for itself.
+const FIRST: u8 = FIRST_REPORTING as u8;
+/// Theirs to it.
+const REPORTS: u8 = REPORT_CHANNEL as u8;
 
 /// Holds a configuration to the description that it is for: each region filled
 /// from `NAME.config` has its section, each section such a region, and names
@@ -102,10 +111,18 @@ impl Consistency<'_> {
                 }
             },
             Content::SerialVirt(SerialVirt { clients, .. })
-            | Content::Status(Status { clients, .. })
             | Content::Entropy(Entropy { clients, .. }) => {
                 let have: Vec<&str> = clients.iter().map(|c| c.as_str()).collect();
                 self.serves(pd, d, section, "clients", &have);
+            }
+            Content::Status(Status { clients, domains }) => {
+                let guests: Vec<&str> = clients.iter().map(|c| c.as_str()).collect();
+                self.serves_on(pd, d, section, "clients", &guests, 1..FIRST);
+                let domains: Vec<&str> = domains.iter().map(|c| c.as_str()).collect();
+                let on = FIRST..REPORTS;
+                if self.serves_on(pd, d, section, "domains", &domains, on) {
+                    self.reporting(pd, d, section);
+                }
             }
             Content::Pci(pci) => self.pci(pd, d, section, pci),
             // Everything that they name is a region.
@@ -139,36 +156,72 @@ impl Consistency<'_> {
         key: &str,
         have: &[&str],
     ) -> bool {
-        let want = self.clients(pd);
+        self.serves_on(pd, d, section, key, have, CLIENTS)
+    }
+
+    /// Whether a section's list is that of the domain's clients on these channels.
+    fn serves_on(
+        &mut self,
+        pd: PdIndex,
+        d: &ProtectionDomain,
+        section: &Section,
+        key: &str,
+        have: &[&str],
+        channels: Range<u8>,
+    ) -> bool {
+        let want = self.clients_on(pd, channels.clone());
         if have == want {
             return true;
         }
         let message = format!(
-            "`{}` serves, on channels 1 and up: {}",
+            "`{}` serves, on channels {} and up: {}",
             d.name.value,
+            channels.start,
             if want.is_empty() { "nobody".to_owned() } else { want.join(", ") }
         );
         self.report(section, key, message);
         false
     }
 
-    /// Names of a server's clients, in the order of its channels from 1 on: a
-    /// VMM counts by its guest's name.
-    pub(super) fn clients(&self, server: PdIndex) -> Vec<&str> {
+    /// Domains that report for themselves do so on their last channel.
+    fn reporting(&mut self, pd: PdIndex, d: &ProtectionDomain, section: &Section) {
+        for c in &self.system.channels {
+            let [a, b] = &c.ends;
+            for (own, other) in [(a, b), (b, a)] {
+                if own.pd == pd && own.id.value >= FIRST && other.id.value != REPORTS {
+                    let message = format!(
+                        "`{}` reports to `{}` on its channel {REPORTS}, not {}",
+                        self.system.domain(other.pd).name.value,
+                        d.name.value,
+                        other.id.value
+                    );
+                    self.report(section, "domains", message);
+                }
+            }
+        }
+    }
+
+    /// Names of a server's clients on these channels, in their order: a VMM counts by
+    /// its guest's name.
+    fn clients_on(&self, server: PdIndex, channels: Range<u8>) -> Vec<&str> {
         let name = |pd| {
             let d = self.system.domain(pd);
             d.machine.as_ref().map_or(&d.name, |m| &m.name).value.as_str()
         };
-        self.served(server).into_iter().map(name).collect()
+        self.served_on(server, channels).into_iter().map(name).collect()
     }
 
     /// A server's clients, in the order of its channels from 1 on.
     pub(super) fn served(&self, server: PdIndex) -> Vec<PdIndex> {
+        self.served_on(server, CLIENTS)
+    }
+
+    fn served_on(&self, server: PdIndex, channels: Range<u8>) -> Vec<PdIndex> {
         let mut clients = Vec::new();
         for c in &self.system.channels {
             let [a, b] = &c.ends;
             for (own, other) in [(a, b), (b, a)] {
-                if own.pd == server && own.id.value > 0 {
+                if own.pd == server && channels.contains(&own.id.value) {
                     clients.push((own.id.value, other.pd));
                 }
             }

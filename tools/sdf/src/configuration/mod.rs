@@ -399,8 +399,14 @@ impl Reader<'_> {
                     bad("passthrough", "a name that cannot be reported");
                 }
             }
+            Content::Status(Status { clients, domains }) => {
+                for (key, names) in [("clients", clients), ("domains", domains)] {
+                    if !names.iter().all(|name| graphic(name)) {
+                        bad(key, "a name that cannot be reported");
+                    }
+                }
+            }
             Content::SerialVirt(SerialVirt { clients, .. })
-            | Content::Status(Status { clients, .. })
             | Content::Entropy(Entropy { clients, .. }) => {
                 if !clients.iter().all(|c| graphic(c)) {
                     bad("clients", "a name that cannot be reported");

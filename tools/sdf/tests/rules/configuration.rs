@@ -189,6 +189,29 @@ fn config_names() {
 }
 
 #[test]
+fn domains_report_on_the_channel_that_is_for_it_and_under_their_own_names() {
+    let with = |channel: &str| {
+        SYSTEM.replace("</system>", &format!(
+            "<protection_domain name=\"disk\"><program_image path=\"ide.elf\" /></protection_domain>\n\
+             <channel><end pd=\"status\" id=\"9\" /><end pd=\"disk\" id=\"{channel}\" /></channel>\n</system>"
+        ))
+    };
+    let text = |name: &str| format!("{VMM}{STATUS}domains = [\"{name}\"]\n");
+    assert!(problems_of(&with("61"), &text("disk")).is_empty());
+    for (system, name) in [(with("61"), "other"), (with("60"), "disk"), (SYSTEM.into(), "disk")] {
+        let found = problems_of(&system, &text(name));
+        let lines: Vec<_> = found.iter().map(Problem::line).collect();
+        let [line] = &lines[..] else { panic!("{lines:?}") };
+        let expected = match name {
+            "other" => "`status` serves, on channels 9 and up: disk",
+            _ if system == SYSTEM => "`status` serves, on channels 9 and up: nobody",
+            _ => "`disk` reports to `status` on its channel 61, not 60",
+        };
+        assert!(line.ends_with(expected), "{line}");
+    }
+}
+
+#[test]
 fn a_region_that_is_named_gets_its_address_and_size() {
     let system = Source::new("system.xml", DRIVERS);
     let system = parse(&system, &Board::bochs(), &NotBuilt).unwrap().system;

@@ -99,10 +99,10 @@ fn what_is_not_there_or_there_twice_is_refused_and_others_are_served() {
     assert_eq!(
         complaints,
         [
-            "client 0 has no disk: the disk has no such partition",
-            "client 1 has no disk: the disk has several such partitions",
-            "client 2 has no disk: the disk has no such partition",
-            "client 3 has no disk: the disk has no such partition",
+            "client 0 has no disk: the disk has no partition of that name, number or GUID",
+            "client 1 has no disk: the disk has several partitions of that name or GUID",
+            "client 2 has no disk: the disk has no partition of that name, number or GUID",
+            "client 3 has no disk: the disk has no partition of that name, number or GUID",
         ]
     );
     assert_eq!(capacities(&world), [None; 4]);
