@@ -31,8 +31,8 @@ use pci_bus::{Status, StatusSource};
 use reports::Reports;
 use sddf::net::{Borrower, Breach};
 use sel4_microkit::{
-    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, memory_region,
-    protection_domain, started,
+    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
+    memory_region, protection_domain, started,
 };
 use shmem::{ReadWrite, Region};
 
@@ -150,7 +150,7 @@ impl Domain {
                 {
                     match Driver::start(block, rings) {
                         Ok(driver) => {
-                            self.reports.say(format_args!("{:02x?}", driver.address()));
+                            debug_println!("e1000: {:02x?}", driver.address());
                             self.phase = Phase::Running(driver);
                         }
                         Err(e) => self.reports.say(format_args!("{e}")),

@@ -29,8 +29,8 @@ use pci_bus::{Status, StatusSource, virtio::StructuresSource};
 use reports::Reports;
 use sddf::block::{Breach, Data, DataRegions, InfoSink, Server, Window};
 use sel4_microkit::{
-    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, each_of_8,
-    memory_region, numbered_region, protection_domain, started,
+    Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
+    each_of_8, memory_region, numbered_region, protection_domain, started,
 };
 use shmem::{ReadWrite, Region};
 use static_cell::ConstStaticCell;
@@ -171,7 +171,7 @@ impl Domain {
                         .and_then(|transport| Driver::start(transport, memory, &self.info))
                     {
                         Ok(driver) => {
-                            self.reports.say(format_args!("{} blocks", driver.blocks()));
+                            debug_println!("virtio_blk: {} blocks", driver.blocks());
                             self.phase = Phase::Running(driver);
                             // The virtualiser waits to hear what disk there is.
                             self.notifications.notify(VIRTUALISER);

@@ -29,6 +29,7 @@
 
 use bulkhead_config::{IoRegion, VirtioNet};
 use pci_bus::{Status, StatusSource, virtio::StructuresSource};
+use reports::Reports;
 use sddf::net::{Borrower, Breach};
 use sel4_microkit::{
     Channel, ChannelSet, DeferredAction, Handler, Infallible, Notifications, debug_println,
@@ -80,6 +81,7 @@ struct Domain {
     structures: StructuresSource,
     network: Network<SLOTS>,
     notifications: Notifications,
+    reports: Reports,
 }
 
 /// The size of a data region, which must be as the configuration says.
@@ -130,6 +132,7 @@ fn init() -> Domain {
         structures: started(StructuresSource::new(&page)),
         network,
         notifications: Notifications::default(),
+        reports: Reports::start(),
     };
     domain.serve();
     domain
@@ -144,7 +147,7 @@ impl Domain {
             let Phase::Running(driver) = &mut self.phase else { return };
             let served = driver.serve(&mut self.network);
             if let Some(trouble) = driver.trouble() {
-                debug_println!("virtio_net: {trouble}");
+                self.reports.say(format_args!("{trouble}"));
             }
             match served {
                 Ok(Turn { notify, again }) => {
@@ -175,28 +178,28 @@ impl Domain {
                     {
                         Ok(driver) => {
                             debug_println!("virtio_net: {:02x?}", driver.address());
-                            say_link(&driver);
+                            say_link(&mut self.reports, &driver);
                             self.phase = Phase::Running(driver);
                         }
-                        Err(e) => debug_println!("virtio_net: {e}"),
+                        Err(e) => self.reports.say(format_args!("{e}")),
                     }
                 }
             }
             Status::Refused(why) => {
-                debug_println!("virtio_net: {why}");
+                self.reports.say(format_args!("{why}"));
                 self.phase = Phase::Closed;
             }
         }
     }
 
     fn close(&mut self, breach: Breach) {
-        debug_println!("virtio_net: the virtualiser broke the protocol: {breach}");
+        self.reports.say(format_args!("the virtualiser broke the protocol: {breach}"));
         self.phase = Phase::Closed;
     }
 }
 
-fn say_link(driver: &Driver<Dma, Region<ReadWrite>>) {
-    debug_println!("virtio_net: the link is {}", if driver.has_link() { "up" } else { "down" });
+fn say_link(reports: &mut Reports, driver: &Driver<Dma, Region<ReadWrite>>) {
+    reports.say(format_args!("the link is {}", if driver.has_link() { "up" } else { "down" }));
 }
 
 impl Handler for Domain {
@@ -206,7 +209,7 @@ impl Handler for Domain {
         if let (true, Phase::Running(driver)) = (channels.contains(INTERRUPT), &mut self.phase) {
             // Takes the level back; what comes after this raises it again.
             if driver.interrupted() {
-                say_link(driver);
+                say_link(&mut self.reports, driver);
             }
         }
         self.serve();

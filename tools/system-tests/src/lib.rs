@@ -17,4 +17,6 @@ pub mod units;
 
 pub use bare::BareImage;
 pub use session::Session;
-pub use system::{System, checkout, fresh_disk, hardware_linux, hostile_guests, unit_guest, unit_guests};
+pub use system::{
+    System, checkout, fresh_disk, hardware_linux, hostile_guests, unit_guest, unit_guests,
+};
