@@ -56,7 +56,8 @@ impl Pooled for ThreadPool {
 
 /// A new pool for this thread, its region, and so many buffers of `size` bytes.
 pub fn pool(pages: usize, count: usize, size: usize) -> (Region<ReadWrite>, Vec<Buffer>) {
-    let private = Box::leak(vec![0; count * size].into_boxed_slice());
+    // Not zeroes: nothing may rest on what was there before.
+    let private = Box::leak(vec![0x5a; count * size].into_boxed_slice());
     let region = Region::host((pages * 4096 + private.len()).next_multiple_of(4096));
     let new: &'static Pool = Box::leak(Box::new(Pool::new()));
     let buffers = match new.grant(&region, DMA, pages, private, size) {
