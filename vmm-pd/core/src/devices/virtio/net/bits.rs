@@ -11,6 +11,8 @@ pub mod feature {
     pub const MTU: u64 = 1 << 3;
     /// The device has an address.
     pub const MAC: u64 = 1 << 5;
+    /// The device cuts TCP over IPv4 into frames; needs [`CSUM`].
+    pub const HOST_TSO4: u64 = 1 << 11;
     /// A frame may be spread over several of the driver's buffers.
     pub const MRG_RXBUF: u64 = 1 << 15;
     /// The device says whether there is a link.
@@ -25,6 +27,8 @@ pub const NUM_BUFFERS: u32 = 10;
 pub const NEEDS_CSUM: u8 = 1;
 /// Kind of segmentation: none, the only one without a feature of its own.
 pub const GSO_NONE: u8 = 0;
+/// TCP over IPv4.
+pub const GSO_TCPV4: u8 = 1;
 
 /// Bytes of the configuration space that we fill in (5.1.4): address, status, pairs of
 /// queues, MTU.

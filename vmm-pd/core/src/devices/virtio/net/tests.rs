@@ -1,3 +1,4 @@
+mod segment;
 mod world;
 
 use std::format;
