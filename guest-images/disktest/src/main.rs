@@ -24,8 +24,9 @@ const FLUSHES: u64 = 64;
 /// Progress is told so often.
 const TOLD_EVERY: u64 = 100_000;
 
-const USAGE: &str = "usage: disktest FILE MEBIBYTES REQUESTS [SEED]
-Writes over the first MEBIBYTES of FILE, a block device or a file, which is made that long.";
+const USAGE: &str = "usage: disktest FILE MEBIBYTES REQUESTS [SEED [LONGEST]]
+Writes over the first MEBIBYTES of FILE, a block device or a file, which is made that long.
+LONGEST is that of a request, in blocks of 4 KiB: 32, unless said.";
 
 /// What is wanted.
 struct Job {
@@ -33,6 +34,8 @@ struct Job {
     blocks: usize,
     requests: u64,
     seed: u64,
+    /// Blocks of the longest request.
+    longest: usize,
 }
 
 impl Job {
@@ -44,8 +47,12 @@ impl Job {
             Some(seed) => seed.parse().ok()?,
             None => 1,
         };
+        let longest = match arguments.next() {
+            Some(longest) => longest.parse().ok().filter(|l| (1..=BLOCKS_MAX).contains(l))?,
+            None => BLOCKS_MAX,
+        };
         let blocks = mebibytes.checked_mul((1 << 20) / BLOCK).filter(|b| *b > BLOCKS_MAX)?;
-        Some(Job { file, blocks, requests, seed })
+        Some(Job { file, blocks, requests, seed, longest })
     }
 }
 
@@ -102,7 +109,7 @@ fn run(job: &Job) -> Result<String, String> {
     let (mut reads, mut writes, mut flushes, mut verified) = (0u64, 0u64, 0u64, 0u64);
     for request in 0..job.requests {
         // Short ones are most of what file systems do.
-        let most = if random.bool() { 1 } else { BLOCKS_MAX };
+        let most = if random.bool() { 1 } else { job.longest };
         let count = random.usize(1..=most);
         let first = random.usize(0..=job.blocks - count);
         let failed = |what: &str, e: String| {
@@ -208,8 +215,13 @@ mod tests {
     #[test]
     fn a_file_is_written_and_verified() {
         let file = std::env::temp_dir().join(format!("disktest-{}", std::process::id()));
-        let job =
-            Job { file: file.to_string_lossy().into_owned(), blocks: 512, requests: 2000, seed: 1 };
+        let job = Job {
+            file: file.to_string_lossy().into_owned(),
+            blocks: 512,
+            requests: 2000,
+            seed: 1,
+            longest: 8,
+        };
         let summary = run(&job);
         std::fs::remove_file(&file).unwrap();
         // Not every file system has O_DIRECT.
@@ -222,11 +234,19 @@ mod tests {
 
     #[test]
     fn arguments_that_make_no_sense_are_refused() {
-        for bad in
-            [&["f"][..], &["f", "1"], &["f", "0", "5"], &["f", "x", "5"], &["f", "1", "5", "y"]]
-        {
+        for bad in [
+            &["f"][..],
+            &["f", "1"],
+            &["f", "0", "5"],
+            &["f", "x", "5"],
+            &["f", "1", "5", "y"],
+            &["f", "1", "5", "1", "0"],
+            &["f", "1", "5", "1", "33"],
+        ] {
             assert!(Job::parse(bad.iter().map(|s| (*s).into())).is_none(), "{bad:?}");
         }
-        assert!(Job::parse(["f", "1", "5"].iter().map(|s| (*s).into())).is_some());
+        let parsed = |words: &[&str]| Job::parse(words.iter().map(|s| (*s).into()));
+        assert_eq!(parsed(&["f", "1", "5"]).unwrap().longest, BLOCKS_MAX);
+        assert_eq!(parsed(&["f", "1", "5", "1", "4"]).unwrap().longest, 4);
     }
 }

@@ -22,7 +22,7 @@ pub use debian::Package;
 pub use error::GuestError;
 pub use initrd::initrd_fault;
 pub use linux::{
-    Content, LinuxImages, Source, UnpackedPackage, bench_linux, hardware_linux, linux,
+    Content, LinuxImages, Source, UnpackedPackage, bench_linux, hardware_linux, linux, test_linux,
 };
 pub use unit::{bench_guests, hostile_guests, unit_guests};
 

@@ -74,6 +74,9 @@ const UDHCPC_SCRIPT: &str = "udhcpc-script";
 /// The initial RAM disk whose first process measures.
 const BENCH_INITRAMFS: &str = "bench-initramfs.cpio";
 
+/// The one that tests use.
+const TEST_INITRAMFS: &str = "test-initramfs.cpio";
+
 /// A guest's images, by what they are for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Variant {
@@ -83,13 +86,15 @@ enum Variant {
     Bench,
     /// A shell, on the kernel that has drivers for real devices.
     Hardware,
+    /// The user's, with programs for tests.
+    Tests,
 }
 
 impl Variant {
     /// What they are made of.
     const fn recipe(self) -> &'static str {
         match self {
-            Variant::Shell | Variant::Bench => "recipe.toml",
+            Variant::Shell | Variant::Bench | Variant::Tests => "recipe.toml",
             Variant::Hardware => "hardware.toml",
         }
     }
@@ -97,7 +102,7 @@ impl Variant {
     /// Where what they were made of is recorded.
     const fn manifest(self) -> &'static str {
         match self {
-            Variant::Shell | Variant::Bench => "manifest.txt",
+            Variant::Shell | Variant::Bench | Variant::Tests => "manifest.txt",
             Variant::Hardware => "hardware-manifest.txt",
         }
     }
@@ -107,6 +112,7 @@ impl Variant {
         match self {
             Variant::Shell => (KERNEL, INITRAMFS),
             Variant::Bench => (KERNEL, BENCH_INITRAMFS),
+            Variant::Tests => (KERNEL, TEST_INITRAMFS),
             Variant::Hardware => ("hardware-linux.elf", "hardware-initramfs.cpio"),
         }
     }
@@ -138,6 +144,15 @@ pub fn hardware_linux(request: &Request<'_>) -> Result<LinuxImages> {
     images(request, Variant::Hardware)
 }
 
+/// The same as a user's, with programs that only tests run: `guest-images/intruder`, and
+/// Debian's of the recipe's section `tests`.
+///
+/// # Errors
+/// As [`linux`].
+pub fn test_linux(request: &Request<'_>) -> Result<LinuxImages> {
+    images(request, Variant::Tests)
+}
+
 fn images(request: &Request<'_>, variant: Variant) -> Result<LinuxImages> {
     let guest = request.out.join("guest");
     let sources = request.workspace.join("guest-images/linux");
@@ -151,24 +166,31 @@ fn images(request: &Request<'_>, variant: Variant) -> Result<LinuxImages> {
     request.progress.end(&format!("{} {}", kernel.name, kernel.version));
 
     request.progress.begin("guest programs", None);
-    let mut built = programs::build(request, programs::ALWAYS)?;
-    let init = match variant {
-        Variant::Shell | Variant::Hardware => (sources.join("init"), Source::Checkout),
+    let always = programs::build(request, programs::ALWAYS)?;
+    let (mut cached, mut own) = (always.cached, Vec::from(always.all));
+    let mut init = (sources.join("init"), Source::Checkout);
+    match variant {
+        Variant::Shell | Variant::Hardware => {}
         Variant::Bench => {
             let bench = programs::build(request, [programs::BENCH_INIT])?;
-            built.cached &= bench.cached;
-            let [init] = bench.all;
-            (init.path, Source::Program(init.package))
+            cached &= bench.cached;
+            let [program] = bench.all;
+            init = (program.path, Source::Program(program.package));
         }
-    };
+        Variant::Tests => {
+            let tests = programs::build(request, [programs::TESTS])?;
+            cached &= tests.cached;
+            own.extend(tests.all);
+        }
+    }
     let (kernel_name, name) = variant.names();
-    request.progress.end(if built.cached { "cached" } else { "built" });
+    request.progress.end(if cached { "cached" } else { "built" });
 
     request.progress.begin("guest images", None);
     let unpacked = Unpacked::new(&guest, &kernel, &busybox)?;
     let (kernel_image, version) = unpacked.kernel(&request.out.join(kernel_name))?;
     let initramfs = request.out.join(name);
-    let mut files = unpacked.files(init, &recipe, &version, &built.all)?;
+    let mut files = unpacked.files(init, &recipe, &version, &own)?;
     let script = sources.join(UDHCPC_SCRIPT);
     files.push(File {
         path: format!("bin/{UDHCPC_SCRIPT}"),
@@ -176,6 +198,9 @@ fn images(request: &Request<'_>, variant: Variant) -> Result<LinuxImages> {
         contents: fs::read(&script).map_err(GuestError::io("read", &script))?,
         source: Source::Checkout,
     });
+    if variant == Variant::Tests {
+        files.extend(packaged(&guest, &recipe)?);
+    }
     let made_of = store::digest(files.iter().flat_map(|f| [f.path.as_bytes(), &f.contents]));
     let cached = store::is_current(&initramfs, &made_of);
     if !cached {
@@ -216,21 +241,11 @@ struct Unpacked<'a> {
 
 impl<'a> Unpacked<'a> {
     fn new(guest: &Path, kernel: &'a Package, busybox: &'a Package) -> Result<Self> {
-        let folder = |p: &Package| -> Result<PathBuf> {
-            let to = guest.join("unpacked").join(&p.name);
-            let done = guest.join("unpacked").join(format!("{}.done", p.name));
-            if !fs::read_to_string(&done).is_ok_and(|d| d == p.digest) {
-                store::remove(&done)?;
-                p.unpack(&to)?;
-                bulkhead_host::replace(&done, p.digest.as_bytes())?;
-            }
-            Ok(to)
-        };
         Ok(Unpacked {
             kernel,
             busybox,
-            kernel_files: folder(kernel)?,
-            busybox_files: folder(busybox)?,
+            kernel_files: unpack(guest, kernel)?,
+            busybox_files: unpack(guest, busybox)?,
         })
     }
 
@@ -315,9 +330,40 @@ impl<'a> Unpacked<'a> {
     }
 }
 
+/// A package's files, as they are or unpacked now.
+fn unpack(guest: &Path, package: &Package) -> Result<PathBuf> {
+    let to = guest.join("unpacked").join(&package.name);
+    let done = guest.join("unpacked").join(format!("{}.done", package.name));
+    if !fs::read_to_string(&done).is_ok_and(|digest| digest == package.digest) {
+        store::remove(&done)?;
+        package.unpack(&to)?;
+        bulkhead_host::replace(&done, package.digest.as_bytes())?;
+    }
+    Ok(to)
+}
+
+/// What tests have of Debian's packages.
+fn packaged(guest: &Path, recipe: &Recipe) -> Result<Vec<File>> {
+    let mut files = Vec::new();
+    for wanted in &recipe.tests {
+        let package = debian::fetch(&guest.join("packages"), &wanted.package, false)?;
+        let folder = unpack(guest, &package)?;
+        for (path, from) in &wanted.files {
+            let contents = fs::read(folder.join(from)).map_err(|_| GuestError::Content {
+                package: package.name.clone(),
+                wanted: from.clone(),
+            })?;
+            let source = Source::Package(package.name.clone());
+            files.push(File { path: path.clone(), program: true, contents, source });
+        }
+    }
+    Ok(files)
+}
+
 fn archive(files: &[File]) -> std::io::Result<Vec<u8>> {
     let mut archive = Archive::default();
-    for folder in ["bin", "dev", "etc", "lib", "lib/modules", "proc", "root", "sys", "tmp"] {
+    for folder in ["bin", "dev", "etc", "lib", "lib/modules", "lib64", "proc", "root", "sys", "tmp"]
+    {
         archive.folder(folder)?;
     }
     // The kernel opens it for the first process before that mounts anything.

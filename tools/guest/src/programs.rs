@@ -33,6 +33,9 @@ pub const ALWAYS: [Program; 3] = [
 /// The first process that measures.
 pub const BENCH_INIT: Program = ("guest-bench-init", "bench-init");
 
+/// What tests need besides.
+pub const TESTS: Program = ("guest-intruder", "intruder");
+
 /// A program that is built.
 #[derive(Debug)]
 pub struct BuiltProgram {

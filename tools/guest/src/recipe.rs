@@ -1,6 +1,6 @@
 //! What a Linux guest is made of.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::Deserialize;
 
@@ -14,6 +14,9 @@ pub struct Recipe {
     pub kernel: Kernel,
     /// The initial RAM disk.
     pub initramfs: Initramfs,
+    /// What the one for tests has besides.
+    #[serde(default)]
+    pub tests: Vec<Programs>,
 }
 
 /// Where the kernel comes from.
@@ -32,6 +35,16 @@ pub struct Kernel {
 pub struct Initramfs {
     /// A package that holds a static `/bin/busybox`.
     pub busybox: String,
+}
+
+/// Files of a package.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Programs {
+    /// The package.
+    pub package: String,
+    /// Places in the initial RAM disk, and those in the package.
+    pub files: BTreeMap<String, String>,
 }
 
 impl Recipe {

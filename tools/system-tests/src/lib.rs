@@ -12,11 +12,13 @@ mod low_module;
 pub mod pairs;
 pub mod sdk;
 mod session;
+mod shell;
 mod system;
 pub mod units;
 
 pub use bare::BareImage;
 pub use session::Session;
+pub use shell::{BANNER, BOOT, COMMAND, Shells};
 pub use system::{
     System, checkout, fresh_disk, hardware_linux, hostile_guests, unit_guest, unit_guests,
 };

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use bulkhead_machine::Outcome;
 
-use crate::{System, unit_guest};
+use crate::{COMMAND, Shells, System, unit_guest};
 
 const LIMIT: Duration = Duration::from_secs(240);
-const BOOT: Duration = Duration::from_secs(500);
-const ANSWER: Duration = Duration::from_secs(60);
 
 /// The serial virtualiser's prefix for the number of the guest that is typed
 /// to.
@@ -33,21 +31,15 @@ pub fn state_stays_apart(system: System, name: &str) {
 /// # Panics
 /// They do not.
 pub fn linux_guests_end_one_by_one(system: System, name: &str) {
-    let mut session = system.start(name);
-    // Both reach their prompts, in either order.
-    for _ in 0..2 {
-        session.expect("BusyBox", BOOT);
+    let mut shells = Shells::booted(system, name);
+    for guest in ["a", "b"] {
+        // With the virtualiser's prefix.
+        shells.type_to(guest, &format!("echo $((6 * 7)) of {guest}"));
+        shells.session().expect(&format!("{guest}\\| .*42 of {guest}"), COMMAND);
     }
-    session.type_line("echo $((6 * 7)) of a");
-    session.expect("a\\| .*42 of a", ANSWER);
-    session.type_text(&format!("{SELECT}2"));
-    session.type_line("echo $((6 * 7)) of b");
-    session.expect("b\\| .*42 of b", ANSWER);
-    session.type_line("poweroff");
-    assert_eq!(session.expect_stop("b", ANSWER).0, Outcome::POWER_OFF);
-    session.type_text(&format!("{SELECT}1"));
-    session.type_line("echo $((6 * 7)) still");
-    session.expect("42 still", ANSWER);
-    session.type_line("poweroff");
-    assert_eq!(session.expect_stop("a", ANSWER).0, Outcome::POWER_OFF);
+    shells.type_to("b", "poweroff");
+    assert_eq!(shells.session().expect_stop("b", COMMAND).0, Outcome::POWER_OFF);
+    assert_eq!(shells.succeeds("a", "echo $((6 * 7)) still"), "42 still");
+    shells.type_to("a", "poweroff");
+    assert_eq!(shells.session().expect_stop("a", COMMAND).0, Outcome::POWER_OFF);
 }

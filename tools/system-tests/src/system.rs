@@ -95,6 +95,13 @@ impl System {
         self
     }
 
+    /// With programs for tests in every guest: `intruder`, and Debian's of the recipe.
+    #[must_use]
+    pub fn with_test_programs(self) -> Self {
+        let initramfs = images(bulkhead_guest::test_linux).initramfs;
+        self.with(|guest| guest.initrd = Some(initramfs))
+    }
+
     /// Builds and boots it. `name` names its folder of logs.
     pub fn start(mut self, name: &str) -> Session {
         let (disk, files) = (self.disk.take(), self.files.take());
