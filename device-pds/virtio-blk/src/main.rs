@@ -168,13 +168,11 @@ impl Domain {
                     let (size, structures) = (registers.len(), self.structures.read());
                     let kind = DeviceType::Block;
                     match Transport::new(kind, registers, self.base, size, &structures)
-                        .and_then(|transport| Driver::start(transport, memory, &self.info))
+                        .and_then(|transport| Driver::start(transport, memory))
                     {
                         Ok(driver) => {
                             debug_println!("virtio_blk: {} blocks", driver.blocks());
                             self.phase = Phase::Running(driver);
-                            // The virtualiser waits to hear what disk there is.
-                            self.notifications.notify(VIRTUALISER);
                         }
                         Err(e) => self.reports.say(format_args!("{e}")),
                     }

@@ -191,6 +191,7 @@ impl<B: Behaviour> Device<B> {
     /// The same, but sets only how many entries there are.
     pub fn claim_index(&self, queue: u16, index: u16) {
         let mut state = self.0.borrow_mut();
+        state.lied = true;
         let at = state.queues[usize::from(queue)].config.device + 2;
         state.memory.write_u16(at, index).unwrap();
     }

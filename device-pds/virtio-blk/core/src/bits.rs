@@ -40,7 +40,12 @@ pub mod kind {
     pub const WRITE: u32 = 1;
     /// `VIRTIO_BLK_T_FLUSH`
     pub const FLUSH: u32 = 4;
+    /// `VIRTIO_BLK_T_GET_ID`
+    pub const GET_ID: u32 = 8;
 }
+
+/// Bytes of the answer to [`kind::GET_ID`]: a text, filled up with zeroes (5.2.6).
+pub const ID: usize = 20;
 
 /// What a request begins with (5.2.6).
 #[derive(Clone, Copy, Debug, IntoBytes, Immutable)]

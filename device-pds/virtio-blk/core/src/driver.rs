@@ -19,7 +19,7 @@ use virtio_hal::{
 };
 use zerocopy::IntoBytes;
 
-use crate::bits::{self, Config, Features, HEADER, Header, SECTORS_A_BLOCK, kind};
+use crate::bits::{self, Config, Features, HEADER, Header, ID, SECTORS_A_BLOCK, kind};
 
 /// Requests that the device has at a time, each with a buffer of its own.
 pub const SLOTS: usize = 4;
@@ -42,7 +42,7 @@ const _: () = assert!(QUEUE >= 2 * SLOTS);
 const REQUESTS: u16 = 0;
 
 /// Pages that the rings take in the region for DMA.
-pub const RING_PAGES: usize = Queue::<Nowhere, Work, QUEUE>::PAGES;
+pub const RING_PAGES: usize = Queue::<Nowhere, Asked, QUEUE>::PAGES;
 
 /// A pool for the count of its pages, which does not depend on it.
 enum Nowhere {}
@@ -101,6 +101,15 @@ impl fmt::Display for Trouble {
     }
 }
 
+/// What the device was asked.
+#[derive(Debug)]
+enum Asked {
+    /// What it is called.
+    Name,
+    /// A part of a request.
+    Part(Work),
+}
+
 /// A request that the device has a part of.
 #[derive(Debug)]
 struct Work {
@@ -146,10 +155,12 @@ pub struct Memory {
 #[derive(Debug)]
 pub struct Driver<P: Pooled, R> {
     transport: Transport<R>,
-    queue: Queue<P, Work, QUEUE>,
+    queue: Queue<P, Asked, QUEUE>,
     memory: Memory,
     blocks: u64,
     features: Features,
+    /// Requests that it has room for.
+    depth: u16,
     /// A request before which all others must be done.
     waiting: Option<(Ticket, Request)>,
     gone: bool,
@@ -157,15 +168,12 @@ pub struct Driver<P: Pooled, R> {
 }
 
 impl<P: Pooled, R: Registers> Driver<P, R> {
-    /// Takes the device over, whatever it is doing, and says what disk it is.
+    /// Takes the device over, whatever it is doing, and asks what it is called. What
+    /// disk it is is said once that is answered, one way or the other.
     ///
     /// # Errors
     /// It cannot be used. It does nothing then.
-    pub fn start(
-        mut transport: Transport<R>,
-        memory: Memory,
-        info: &InfoSink,
-    ) -> Result<Self, StartError> {
+    pub fn start(mut transport: Transport<R>, memory: Memory) -> Result<Self, StartError> {
         let features = virtio_hal::begin(&mut transport, Features::all())?;
         let capacity = transport.read_consistent(|| {
             let low: u32 = read_config!(transport, Config, capacity_low)?;
@@ -184,13 +192,35 @@ impl<P: Pooled, R: Registers> Driver<P, R> {
         };
         virtio_hal::finish(&mut transport);
         let blocks = capacity / SECTORS_A_BLOCK;
-        info.publish(&StorageInfo {
-            read_only: features.contains(Features::READ_ONLY),
-            queue_depth: memory.buffers.len() as u16,
-            ..StorageInfo::of(blocks)
-        });
         let (waiting, gone, trouble) = (None, false, None);
-        Ok(Driver { transport, queue, memory, blocks, features, waiting, gone, trouble })
+        let depth = memory.buffers.len() as u16;
+        let mut driver =
+            Driver { transport, queue, memory, blocks, features, depth, waiting, gone, trouble };
+        driver.ask_name();
+        Ok(driver)
+    }
+
+    fn ask_name(&mut self) {
+        let Some(mut buffer) = self.memory.buffers.pop() else { return };
+        let header = Header { kind: kind::GET_ID, reserved: 0, sector: 0 };
+        part(&mut buffer, 0, HEADER).copy_from_slice(header.as_bytes());
+        if let Err(Rejected(buffer, _)) = self.queue.submit(buffer, HEADER, ID + 1, Asked::Name) {
+            self.idle(buffer);
+        }
+        self.queue.kick(&mut self.transport);
+    }
+
+    /// Says what disk it is. A device need not have a name.
+    fn announce(&mut self, mut buffer: Buffer, written: usize, info: &InfoSink) {
+        let named = written == ID + 1 && part(&mut buffer, HEADER + ID, 1) == [bits::OK];
+        let name: &[u8] = if named { part(&mut buffer, HEADER, ID) } else { &[] };
+        let disk = StorageInfo {
+            read_only: self.features.contains(Features::READ_ONLY),
+            queue_depth: self.depth,
+            ..StorageInfo::of(self.blocks).with_serial(name)
+        };
+        info.publish(&disk);
+        self.idle(buffer);
     }
 
     /// Blocks of the disk.
@@ -246,7 +276,7 @@ impl<P: Pooled, R: Registers> Driver<P, R> {
         A: ring::Memory<Entry = RawResponse>,
     {
         let mut steps = N;
-        let mut again = false;
+        let (mut again, mut announced) = (false, false);
         while !self.gone {
             let Some(left) = steps.checked_sub(1) else {
                 // The other end refills as fast as this empties: others first.
@@ -255,7 +285,13 @@ impl<P: Pooled, R: Registers> Driver<P, R> {
             };
             steps = left;
             match self.queue.take() {
-                Ok(Some(done)) => self.advance(done, server),
+                Ok(Some(Done { buffer, written, tag: Asked::Name })) => {
+                    self.announce(buffer, written, info);
+                    announced = true;
+                }
+                Ok(Some(Done { buffer, written, tag: Asked::Part(work) })) => {
+                    self.advance(Done { buffer, written, tag: work }, server);
+                }
                 Ok(None) => {
                     if !self.next(server)? {
                         break;
@@ -266,7 +302,10 @@ impl<P: Pooled, R: Registers> Driver<P, R> {
         }
         if self.gone {
             // The other end also hears that there is no disk any more.
-            let had = self.queue.abandon().map(|work| (work.ticket, work.done));
+            let had = self.queue.abandon().filter_map(|asked| match asked {
+                Asked::Part(work) => Some((work.ticket, work.done)),
+                Asked::Name => None,
+            });
             let waited = self.waiting.take().map(|(ticket, _)| (ticket, 0));
             for (ticket, done) in had.chain(waited) {
                 server.answer(ticket, Status::NoDevice, done);
@@ -275,7 +314,7 @@ impl<P: Pooled, R: Registers> Driver<P, R> {
             return Ok(Turn { notify: true, again: false });
         }
         self.queue.kick(&mut self.transport);
-        Ok(Turn { notify: server.publish()?, again })
+        Ok(Turn { notify: server.publish()? || announced, again })
     }
 
     fn give_up(&mut self, why: Trouble, info: &InfoSink) {
@@ -376,11 +415,11 @@ impl<P: Pooled, R: Registers> Driver<P, R> {
             whole = self.place(&work).is_some_and(|(data, at)| data.read(at, bytes).is_ok());
         }
         let submitted = if whole {
-            self.queue.submit(buffer, readable, writable, work)
+            self.queue.submit(buffer, readable, writable, Asked::Part(work))
         } else {
-            Err(Rejected(buffer, work))
+            Err(Rejected(buffer, Asked::Part(work)))
         };
-        if let Err(Rejected(buffer, work)) = submitted {
+        if let Err(Rejected(buffer, Asked::Part(work))) = submitted {
             // There are as many descriptors as buffers need, and the memory was
             // measured: this is for a queue that is done with.
             self.idle(buffer);

@@ -28,8 +28,16 @@ fn the_disk_is_announced_as_the_device_says() {
     let bench = Bench::new();
     let info = bench.info.read().unwrap();
     assert_eq!((info.capacity, info.read_only, info.queue_depth), (BLOCKS, false, SLOTS as u16));
+    assert_eq!(info.serial(), b"a disk's serial");
     let bench = Bench::with(|disk, _| disk.features |= 1 << 5);
     assert!(bench.info.read().unwrap().read_only);
+}
+
+#[test]
+fn a_device_need_not_have_a_name() {
+    let bench = Bench::with(|disk, _| disk.name_status = 2);
+    let info = bench.info.read().unwrap();
+    assert_eq!((info.capacity, info.serial()), (BLOCKS, &b""[..]));
 }
 
 #[test]

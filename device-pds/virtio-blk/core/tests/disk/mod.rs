@@ -27,6 +27,9 @@ pub struct Disk {
     /// Requests that it got, and flushes.
     pub seen: u32,
     pub flushes: u32,
+    /// What it is called, and says of being asked.
+    pub name: [u8; 20],
+    pub name_status: u8,
     /// What it says of each.
     pub status: u8,
     /// Writes no more than that.
@@ -44,9 +47,15 @@ impl Behaviour for Disk {
 
     fn handle(&mut self, queue: u16, read: &[u8], room: usize) -> Vec<u8> {
         assert_eq!(queue, 0);
-        self.seen += 1;
         let (header, data) = read.split_at(16);
         let kind = u32::from_le_bytes(header[..4].try_into().unwrap());
+        if kind == 8 {
+            assert_eq!((room, data), (21, &[][..]));
+            let mut name = self.name.to_vec();
+            name.push(self.name_status);
+            return name;
+        }
+        self.seen += 1;
         let at = u64::from_le_bytes(header[8..].try_into().unwrap()) as usize * 512;
         let mut answer = vec![0; room - 1];
         match kind {
@@ -81,12 +90,13 @@ pub struct Bench {
 fn start(
     change: impl FnOnce(&mut Disk, &mut Faults),
     data: &Region<ReadWrite>,
-    sink: &InfoSink,
 ) -> (Model, Result<Driver<ThreadPool, Model>, StartError>) {
     let (region, buffers) = pool(RING_PAGES, SLOTS, BUFFER);
     let features = VERSION_1 | 1 << 9 | 1 << 28 | 1 << 29 | 1;
     let bytes = vec![0; SECTORS * 512];
-    let disk = Disk { bytes, features, seen: 0, flushes: 0, status: 0, short: None };
+    let (name, name_status) = (*b"a disk's serial\0\0\0\0\0", 0);
+    let (seen, flushes, status, short) = (0, 0, 0, None);
+    let disk = Disk { bytes, features, seen, flushes, name, name_status, status, short };
     let device = Device::new(disk, &region);
     {
         let mut state = device.0.borrow_mut();
@@ -98,14 +108,13 @@ fn start(
     let memory = Memory { buffers: buffers.into_iter().collect(), data };
     let (kind, registers) = (DeviceType::Block, device.clone());
     let driver = Transport::new(kind, registers, REGISTERS, REGISTERS_SIZE, &structures())
-        .and_then(|transport| Driver::start(transport, memory, sink));
+        .and_then(|transport| Driver::start(transport, memory));
     (device, driver)
 }
 
 /// Why a driver does not start.
 pub fn refused(change: impl FnOnce(&mut Disk, &mut Faults)) -> (Model, StartError) {
-    let sink = InfoSink::new(&Region::host(4096)).unwrap();
-    let (device, driver) = start(change, &Region::host(DATA_SIZE), &sink);
+    let (device, driver) = start(change, &Region::host(DATA_SIZE));
     (device, driver.unwrap_err())
 }
 
@@ -119,8 +128,8 @@ impl Bench {
             (Region::host(4096), Region::host(4096), Region::host(4096));
         let data = Region::host(DATA_SIZE);
         let sink = InfoSink::new(&page).unwrap();
-        let (device, driver) = start(change, &data, &sink);
-        Bench {
+        let (device, driver) = start(change, &data);
+        let mut bench = Bench {
             device,
             driver: driver.unwrap(),
             data,
@@ -129,7 +138,13 @@ impl Bench {
             requests,
             sink,
             info: InfoSource::new(&page.read_only()).unwrap(),
-        }
+        };
+        assert_eq!(bench.info.read(), None, "it is not known yet");
+        bench.device.work();
+        assert!(bench.serve(), "the other end hears of the disk");
+        bench.driver.interrupted(&bench.sink);
+        bench.device.0.borrow_mut().notified = 0;
+        bench
     }
 
     /// Lets the driver work once.
