@@ -10,12 +10,13 @@ mod layout;
 
 use std::collections::VecDeque;
 
+use bulkhead_config::REPORT_CHANNEL;
 use system_spec::PdIndex;
 
 use self::layout::{Link, Node, layout};
 use crate::{
     authority::bytes,
-    model::{IrqSource, ProtectionDomain, System, region_index},
+    model::{End, IrqSource, ProtectionDomain, System, region_index},
 };
 
 /// Draws a system as a scalable picture (SVG) that is legible on light and
@@ -23,8 +24,10 @@ use crate::{
 pub fn topology_svg(system: &System) -> String {
     let links = links(system);
     let ranks = ranks(system, &links);
-    let nodes =
-        system.indexed_domains().map(|(i, d)| node(system, d, ranks[usize::from(i.0)])).collect();
+    let nodes = system
+        .indexed_domains()
+        .map(|(i, d)| node(system, i, d, ranks[usize::from(i.0)]))
+        .collect();
     draw::svg(&layout(nodes, links), &title(system))
 }
 
@@ -50,6 +53,13 @@ fn links(system: &System) -> Vec<Link> {
                     size = size.saturating_add(r.least_bytes());
                 }
             }
+            // Every domain may have such a link to one: lines would hide all others.
+            // It is written into the domain's box.
+            if regions == 1
+                && (reports_to(system, a) == Some(b) || reports_to(system, b) == Some(a))
+            {
+                continue;
+            }
             let (forth, back) = signals(system, a, b);
             if regions == 0 && !forth && !back {
                 continue;
@@ -63,6 +73,17 @@ fn links(system: &System) -> Vec<Link> {
         }
     }
     links
+}
+
+/// To whom a domain reports, on the channel that is for it.
+fn reports_to(system: &System, pd: PdIndex) -> Option<PdIndex> {
+    system.channels.iter().find_map(|c| {
+        let [x, y] = &c.ends;
+        let of = |own: &End, other: &End| {
+            (own.pd == pd && usize::from(own.id.value) == REPORT_CHANNEL).then_some(other.pd)
+        };
+        of(x, y).or_else(|| of(y, x))
+    })
 }
 
 /// Whether one domain may notify or call the other, each way.
@@ -106,8 +127,11 @@ fn ranks(system: &System, links: &[Link]) -> Vec<usize> {
     ranks.into_iter().map(|r| r.unwrap_or(last)).collect()
 }
 
-fn node(system: &System, d: &ProtectionDomain, rank: usize) -> Node {
+fn node(system: &System, pd: PdIndex, d: &ProtectionDomain, rank: usize) -> Node {
     let mut lines = vec![format!("priority {}", d.priority.value)];
+    if let Some(to) = reports_to(system, pd) {
+        lines.push(format!("reports to {}", system.domain(to).name.value));
+    }
     if let Some((parent, _)) = d.parent {
         lines.push(format!("child of {}", system.domain(parent).name.value));
     }
@@ -162,5 +186,23 @@ mod tests {
         assert_eq!((links[0].a, links[0].b), (0, 2));
         assert!(links[0].forth && !links[0].back);
         assert_eq!(links[0].label, "1 region, 4 KiB");
+    }
+
+    #[test]
+    fn who_reports_has_no_line_to_the_reader_but_its_name() {
+        let text = r#"<system>
+            <memory_region name="said" size="0x2000" />
+            <protection_domain name="disk"><program_image path="a" /><map mr="said" vaddr="0x1000000" /></protection_domain>
+            <protection_domain name="status"><program_image path="b" /><map mr="said" vaddr="0x1000000" /></protection_domain>
+            <channel><end pd="disk" id="61" /><end pd="status" id="9" /></channel>
+        </system>"#;
+        let system = parse(&Source::new("x", text), &Board::bochs(), &NotBuilt).unwrap().system;
+        assert!(links(&system).is_empty());
+        let lines = |i: u16| {
+            let pd = PdIndex(i.into());
+            node(&system, pd, system.domain(pd), 0).lines
+        };
+        assert_eq!(lines(0), ["priority 0", "reports to status"]);
+        assert_eq!(lines(1), ["priority 0"]);
     }
 }
