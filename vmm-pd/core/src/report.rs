@@ -167,7 +167,11 @@ pub fn exits(out: &mut impl Write, counted: &Snapshot) -> fmt::Result {
             None => write!(out, "others {count}")?,
         }
     }
-    writeln!(out)
+    writeln!(out)?;
+    match counted.get(Counter::PassedInterrupts) {
+        0 => Ok(()),
+        passed => writeln!(out, "interrupts of its own devices {passed}"),
+    }
 }
 
 fn counts(out: &mut impl Write, vm: &Vm, counted: &Snapshot) -> fmt::Result {

@@ -1,9 +1,11 @@
 use std::string::String;
 
 use super::*;
+use crate::devices::lapic::Trigger;
 use crate::dispatch::testing::Bench;
 use crate::exit::Exit;
 use crate::outcome::Unhandled;
+use crate::types::Gsi;
 
 fn report(bench: &mut Bench, reason: StopReason) -> String {
     let mut text = String::new();
@@ -62,4 +64,17 @@ fn lines_fit_a_status_line_and_are_plain_ascii() {
         assert!(line.len() <= 160, "{} {line}", line.len());
     }
     assert!(text.bytes().all(|b| b == b'\n' || (0x20..0x7f).contains(&b)));
+}
+
+#[test]
+fn interrupts_of_real_devices_are_told_where_there_were_any() {
+    let mut bench = Bench::long_mode();
+    let told = |bench: &mut Bench| {
+        report(bench, StopReason::TripleFault).contains("interrupts of its own devices 2\n")
+    };
+    assert!(!told(&mut bench));
+    for trigger in [Trigger::Edge, Trigger::Level] {
+        bench.vm.line_arrived(Gsi(20), trigger);
+    }
+    assert!(told(&mut bench));
 }
