@@ -125,16 +125,18 @@ impl Consistency<'_> {
                 }
             }
             Content::Pci(pci) => self.pci(pd, d, section, pci),
-            // Everything that they name is a region.
-            Content::Ide(_) | Content::E1000(_) => {}
+            Content::Ide(c) => self.own(pd, section, "table", &c.table),
+            Content::E1000(c) => self.own(pd, section, "rings", &c.rings),
             Content::VirtioBlk(c) => {
                 self.reaches(d, section, "registers", [&c.registers]);
                 self.reaches(d, section, "dma", [&c.dma]);
+                self.own(pd, section, "dma", &c.dma);
                 self.reaches(d, section, "data", &c.data);
             }
             Content::VirtioNet(c) => {
                 self.reaches(d, section, "registers", [&c.registers]);
                 self.reaches(d, section, "dma", [&c.dma]);
+                self.own(pd, section, "dma", &c.dma);
                 self.reaches(d, section, "receive", [&c.receive]);
                 self.reaches(d, section, "transmit", [&c.transmit]);
             }

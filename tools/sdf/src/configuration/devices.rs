@@ -1,10 +1,10 @@
 //! PCI devices: what is set up for a driver is what the description grants it.
 
-use bulkhead_config::{Pci, PciDevice, PciSpace};
+use bulkhead_config::{IoRegion, Pci, PciDevice, PciSpace};
 use system_spec::PdIndex;
 
 use super::{Section, consistency::Consistency};
-use crate::model::{IrqSource, ProtectionDomain};
+use crate::model::{IrqSource, Map, ProtectionDomain};
 
 /// Ports that one base address register can cover (PCI Local Bus Specification
 /// 3.0, 6.2.5.1): 256.
@@ -31,6 +31,23 @@ impl Consistency<'_> {
                 self.system.region(region).phys_addr.as_ref().map(|at| at.value)
             }) {
                 self.report(section, "devices", message);
+            }
+        }
+    }
+
+    /// Checks that what tells a device where to read and write is mapped by its
+    /// driver alone: whoever else could write there could send it anywhere.
+    pub(super) fn own(&mut self, pd: PdIndex, section: &Section, key: &str, region: &IoRegion) {
+        let system = self.system;
+        for (other, d) in system.indexed_domains() {
+            let named = |map: &Map| system.region(map.region).name.value == region.name.as_str();
+            let mut guest = d.machine.iter().flat_map(|machine| &machine.maps);
+            if other != pd && d.maps.iter().any(named) || guest.any(named) {
+                let message = format!(
+                    "`{}` maps `{}`, and could send the device anywhere: it is the driver's own",
+                    d.name.value, region.name
+                );
+                self.report(section, key, message);
             }
         }
     }

@@ -117,3 +117,20 @@ fn what_a_device_sees_has_an_address_and_a_driver_maps_what_it_names() {
     ];
     assert_rendered("config_names", "config_virtio_maps", &changed(&unmapped));
 }
+
+/// The same holds for the table of `ide` and the rings of `e1000`.
+#[test]
+fn what_sends_a_device_somewhere_is_its_driver_s_alone() {
+    let shared = [(
+        r#"<map mr="card_bar" vaddr="0x10010000" cached="false" />"#,
+        r#"<map mr="card_bar" vaddr="0x10010000" cached="false" />
+        <map mr="disk_dma" vaddr="0x12000000" />"#,
+    )];
+    let said: Vec<_> = changed(&shared).iter().map(Problem::line).collect();
+    assert_eq!(
+        said,
+        [
+            "system.toml:22:7: `card` maps `disk_dma`, and could send the device anywhere: it is the driver's own"
+        ]
+    );
+}
