@@ -23,7 +23,7 @@ const SEQUENCE: u32 = 0xffff_ff00;
 
 impl Packet {
     fn of(length: usize) -> Packet {
-        let data = (0..length).map(|n| (n * 7 >> 3) as u8).collect();
+        let data = (0..length).map(|n| ((n * 7) >> 3) as u8).collect();
         Packet { tagged: false, ip_options: 0, tcp_options: 0, flags: ACK | PSH, data }
     }
 
