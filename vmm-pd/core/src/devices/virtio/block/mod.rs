@@ -58,9 +58,9 @@ const QUEUE_SIZE: u16 = 128;
 pub const REQUESTS: usize = 32;
 /// Pieces that the block domain has at a time.
 pub const DEPTH: usize = 64;
-/// Buffers of a request: header, status and 62 of data, so that 64 KiB in scattered
-/// pages and more need one request.
-const PARTS: usize = 64;
+/// Buffers of a request: header, status and 34 of data, so that 128 KiB in scattered
+/// pages need one request. More would be memory that all requests of both disks have.
+const PARTS: usize = 36;
 /// Blocks of a piece at most: 256 KiB.
 const PIECE_CELLS: u32 = 64;
 /// Words of the map of the data region: 4,096 blocks, which is 16 MiB.

@@ -228,7 +228,7 @@ fn the_configuration_space_says_what_the_device_does() {
     };
     assert_eq!(read(0, 8), SECTORS);
     assert_eq!(read(8, 4), 256 << 10, "size_max");
-    assert_eq!(read(12, 4), 62, "seg_max");
+    assert_eq!(read(12, 4), 34, "seg_max");
     assert_eq!(read(20, 4), 512, "blk_size");
     assert_eq!(read(24, 1), 3, "a block of the path is eight logical ones");
     assert_eq!(read(26, 2), 8, "min_io_size");
