@@ -21,7 +21,7 @@ use vmm_core::{
 };
 
 use crate::{
-    CONSOLE, TIMER, VCPU,
+    CONSOLE, STATUS, TIMER, VCPU,
     guest::Pristine,
     memory::{Image, Ram},
     outside::{ConsoleRegions, Doorbell, rung},
@@ -92,6 +92,8 @@ pub struct Machine<'s> {
     status: &'s mut Status,
     config: Config,
     breach_told: bool,
+    /// Whether the network interfaces have a link.
+    links: bool,
 }
 
 impl<'s> Machine<'s> {
@@ -150,12 +152,16 @@ impl<'s> Machine<'s> {
             status,
             config,
             breach_told: false,
+            links: true,
         })
     }
 
     /// Runs the guest to its end.
     pub fn run(&mut self) {
         self.status.say(format_args!("started"));
+        if !self.status.links() {
+            self.set_links();
+        }
         self.hand_over();
         let mut next = self.start();
         loop {
@@ -231,9 +237,9 @@ impl<'s> Machine<'s> {
 
     /// Notifications arrived, of interrupts perhaps.
     fn notified(&mut self, channels: ChannelSet, arrival: Arrival) -> Outcome {
+        self.heed(channels);
         let Machine { cpu, vm, ram, doorbell, lines, .. } = self;
         lines.arrived(channels, vm);
-        vm.rung(rung(channels));
         let outcome = vm.notified(cpu, ram, doorbell, arrival);
         self.hand_back();
         outcome
@@ -245,6 +251,24 @@ impl<'s> Machine<'s> {
         let ended = self.vm.take_ended();
         if ended != 0 {
             self.lines.ended(ended);
+        }
+    }
+
+    /// Takes notice of who rang.
+    fn heed(&mut self, channels: ChannelSet) {
+        self.vm.rung(rung(channels));
+        if channels.contains(STATUS) && self.status.links() != self.links {
+            self.set_links();
+        }
+    }
+
+    /// Gives the network interfaces the link that they are to have.
+    fn set_links(&mut self) {
+        self.links = self.status.links();
+        let is = if self.links { "up" } else { "down" };
+        match self.vm.set_links(self.links) {
+            0 => self.status.say(format_args!("report : there is no network interface to be {is}")),
+            _ => self.status.say(format_args!("report : its network is {is}")),
         }
     }
 
@@ -301,7 +325,7 @@ impl<'s> Machine<'s> {
         let mut lines = self.status.report();
         // Writing status lines cannot fail.
         let _ = if reason.wants_report() {
-            report::write(&mut lines, reason, &self.vm, &mut self.cpu, &mut self.ram)
+            report::write(&mut lines, reason, self.vm, &mut self.cpu, &mut self.ram)
         } else {
             report::exits(&mut lines, &self.vm.statistics.snapshot())
         };

@@ -3,9 +3,9 @@
 use core::fmt::{Arguments, Write};
 
 use heapless::String;
-use sddf::serial::{LINE, LayoutError, Lines, Said};
+use sddf::serial::{ASKED, LINE, LINKS_DOWN, LayoutError, Lines, Said};
 use sel4_microkit::{Channel, recv};
-use shmem::{ReadWrite, Region};
+use shmem::{ReadWrite, Region, Word32};
 
 /// How often a line that must not be lost is offered to a full queue, with a
 /// wait for the status domain between: far more often than the queue has lines.
@@ -16,6 +16,8 @@ const PATIENCE: u32 = 10_000;
 pub struct Status {
     lines: Lines,
     channel: Channel,
+    /// What the status domain asks for.
+    asked: Word32<ReadWrite>,
 }
 
 impl Status {
@@ -28,7 +30,13 @@ impl Status {
         data: Region<ReadWrite>,
         channel: Channel,
     ) -> Result<Self, LayoutError> {
-        Ok(Status { lines: Lines::new(queue, data)?, channel })
+        let asked = queue.word32(ASKED)?;
+        Ok(Status { lines: Lines::new(queue, data)?, channel, asked })
+    }
+
+    /// Whether the guest's network interfaces are to have a link.
+    pub fn links(&self) -> bool {
+        self.asked.load() & LINKS_DOWN == 0
     }
 
     /// Says a line, or drops it if the queue is full.

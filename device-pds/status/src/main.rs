@@ -29,7 +29,7 @@
 #![forbid(unsafe_code)]
 
 use bulkhead_config::{CLIENTS_MAX, FIRST_REPORTING};
-use sddf::serial::{Consumer, Shared, in_one};
+use sddf::serial::{ASKED, Consumer, Shared, in_one};
 use sel4_microkit::{
     Channel, ChannelSet, Handler, Infallible, IoPort, each_of_8, memory_region, numbered_region,
     protection_domain, started, timestamp_counter, var,
@@ -43,6 +43,14 @@ use status_core::{Status, Subject};
 const PORTS: IoPort = IoPort::new(0);
 /// The UART's interrupt: a request arrived.
 const INTERRUPT: Channel = Channel::new(0);
+
+/// The channel of a client, of which the first so many are guests' VMMs.
+fn channel(client: usize, guests: usize) -> Channel {
+    Channel::new(match client.checked_sub(guests) {
+        None => 1 + client,
+        Some(domain) => FIRST_REPORTING + domain,
+    })
+}
 
 struct Domain {
     status: Status<PortRange>,
@@ -88,7 +96,9 @@ fn init() -> Domain {
         };
         let shared = started(Shared::new(&queue, data));
         let statistics = statistics.map(|page| started(Reader::new(&page)));
-        started(status.add(name, Subject::Guest, Consumer::attach(shared), statistics));
+        let asked = started(queue.word32(ASKED));
+        let subject = Subject::Guest { statistics, asked };
+        started(status.add(name, subject, Consumer::attach(shared)));
     }
     let regions: [Option<Region<ReadWrite>>; CLIENTS_MAX] = each_of_8!(domain);
     for (number, (name, region)) in config.domains.into_iter().zip(regions).enumerate() {
@@ -99,7 +109,7 @@ fn init() -> Domain {
         };
         let [words, bytes] = started(in_one(&region));
         let shared = started(Shared::new(&words, bytes.read_only()));
-        started(status.add(name, Subject::Domain, Consumer::attach(shared), None));
+        started(status.add(name, Subject::Domain, Consumer::attach(shared)));
     }
     // Without an interrupt nobody is heard, and the UART drives no line, which a guest
     // may have for another device.
@@ -115,13 +125,7 @@ fn init() -> Domain {
 
 impl Domain {
     fn serve(&mut self) {
-        self.status.serve(|client| {
-            let channel = match client.checked_sub(self.guests) {
-                None => 1 + client,
-                Some(domain) => FIRST_REPORTING + domain,
-            };
-            Channel::new(channel).notify();
-        });
+        self.status.serve(|client| channel(client, self.guests).notify());
     }
 }
 
@@ -132,7 +136,8 @@ impl Handler for Domain {
         if channels.contains(INTERRUPT) {
             // Before the UART is looked at: an edge while masked is lost.
             started(INTERRUPT.irq_ack());
-            self.status.interrupted(timestamp_counter);
+            let guests = self.guests;
+            self.status.interrupted(timestamp_counter, |client| channel(client, guests).notify());
         }
         self.serve();
         Ok(())

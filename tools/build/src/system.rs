@@ -55,6 +55,8 @@ pub struct Guest {
     pub name: String,
     /// Its VMM's protection domain.
     pub pd: String,
+    /// Its number among the status domain's clients.
+    pub status: Option<u8>,
 }
 
 /// A system, ready to boot.
@@ -222,12 +224,19 @@ fn programs(realised: &Realised) -> BTreeMap<String, PathBuf> {
 /// Guests in the order of the serial virtualiser's clients, which is what the
 /// console selects by.
 fn guests(system: &System, configuration: &Configuration) -> Vec<Guest> {
+    let reported = configuration.sections.values().find_map(|section| {
+        let Content::Status(status) = &section.content else { return None };
+        Some(&status.clients)
+    });
+    let number = |name: &str| reported?.iter().position(|client| client == name)?.try_into().ok();
     let mut guests: Vec<Guest> = system
         .domains
         .iter()
         .filter_map(|domain| {
             let machine = domain.machine.as_ref()?;
-            Some(Guest { name: machine.name.value.clone(), pd: domain.name.value.clone() })
+            let (name, pd) = (machine.name.value.clone(), domain.name.value.clone());
+            let status = number(&name);
+            Some(Guest { name, pd, status })
         })
         .collect();
     let clients = configuration.sections.values().find_map(|section| {

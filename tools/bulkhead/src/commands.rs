@@ -83,7 +83,11 @@ pub fn run(args: RunArgs, steps: &Steps) -> Result<u8> {
     machine.disk_kind = built.hardware.disk.map_or_else(DeviceKind::default, |disk| disk.kind);
     machine.ne2000 = built.hardware.ne2000.then(Network::second);
     machine.fourth_serial = built.hardware.fourth_serial;
-    let named = |guest: bulkhead_build::Guest| Named { guest: guest.name, pd: guest.pd };
+    let named = |guest: bulkhead_build::Guest| Named {
+        guest: guest.name,
+        pd: guest.pd,
+        status: guest.status,
+    };
     crate::run::run(Session {
         machine,
         disk,

@@ -11,6 +11,10 @@ use statistics::{Counter, Exit, REASONS, Snapshot};
 /// Asks the status domain for every guest's counters.
 pub const REQUEST: u8 = b'?';
 
+/// Asks it to set the links of a guest's network interfaces: this, and twice the
+/// guest's number, and 1 if they are to be up.
+pub const LINKS: u8 = 0x80;
+
 /// One line of an answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Counts {

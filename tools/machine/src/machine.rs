@@ -161,6 +161,15 @@ impl Keyboard {
     pub fn ask_counts(&self) {
         self.0.ask(counts::REQUEST);
     }
+
+    /// Pulls the cables of a guest's network interfaces, or plugs them in; returns at
+    /// once. The guest is the status domain's client of this number, from 0 to 7;
+    /// nothing happens if there is none.
+    pub fn set_links(&self, guest: u8, up: bool) {
+        if guest < 8 {
+            self.0.ask(counts::LINKS + 2 * guest + u8::from(up));
+        }
+    }
 }
 
 /// A CD image, if that is what it could be.

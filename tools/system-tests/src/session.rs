@@ -119,6 +119,12 @@ impl Session {
         self.keyboard.ask_counts();
     }
 
+    /// Pulls the network cables of the status domain's client of this number, or plugs
+    /// them in.
+    pub fn set_links(&self, guest: u8, up: bool) {
+        self.keyboard.set_links(guest, up);
+    }
+
     /// Types a line.
     pub fn type_line(&self, line: &str) {
         self.type_text(&format!("{line}\r"));

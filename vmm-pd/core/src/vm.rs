@@ -226,6 +226,15 @@ impl Vm {
         self.devices.virtio.rung(devices);
     }
 
+    /// Pulls the cables of the guest's network interfaces, or plugs them in; the guest
+    /// hears of it when the next thing happens.
+    ///
+    /// # Returns
+    /// How many interfaces there are.
+    pub fn set_links(&mut self, up: bool) -> usize {
+        self.devices.virtio.set_links(up)
+    }
+
     /// Lets the virtio devices that want it do what they can. Every exit and
     /// notification does; this is for whoever knows that there is more since.
     pub fn serve(&mut self, memory: &mut impl GuestMemory, outside: &mut impl Outside, now: Ticks) {

@@ -15,7 +15,9 @@
 //! A byte [`REQUEST`] on the port's receiver asks for every client's counters:
 //! they are read from the page that its VMM writes (`lib/statistics`), so a VMM
 //! that is stuck or gone is shown too. The answer, some twenty frames a client,
-//! is in [`answer`]'s form.
+//! is in [`answer`]'s form. A byte from [`LINKS`] on takes the links of a guest's
+//! network interfaces down, or up: its VMM is notified and reads it from a word beside
+//! its queue.
 //!
 //! Clients take turns by the line, and one that floods waits on its own full
 //! queue.
@@ -29,4 +31,4 @@ mod status;
 
 pub use frame::{FRAME_MAX, Frame};
 pub use line::{CUT, LINE_MAX, Line};
-pub use status::{REQUEST, Status, StatusError, Subject};
+pub use status::{LINKS, REQUEST, Status, StatusError, Subject};

@@ -4,8 +4,9 @@ use core::fmt;
 
 use bulkhead_config::{CLIENTS_MAX, NAME_MAX};
 use heapless::{String, Vec};
-use sddf::serial::{Consumer, PeerError};
+use sddf::serial::{Consumer, LINKS_DOWN, PeerError};
 use serial_driver_core::uart::{IER, Ports, Received, Uart};
+use shmem::{ReadWrite, Word32};
 use statistics::Reader;
 
 use crate::answer;
@@ -26,6 +27,12 @@ const BATCHES: u32 = 16;
 
 /// Asks for the clients' counters.
 pub const REQUEST: u8 = b'?';
+
+/// Sets the links of a guest's network interfaces: this, and twice the client's
+/// number, and 1 if they are to be up.
+pub const LINKS: u8 = 0x80;
+/// Such requests that there are.
+const LINKS_REQUESTS: u8 = 2 * CLIENTS_MAX as u8;
 
 /// Bytes taken from the receiver at a time: whoever sends more gets one answer
 /// for all of them.
@@ -50,15 +57,19 @@ struct Client {
     name: String<NAME_MAX>,
     subject: Subject,
     queue: Option<Consumer>,
-    statistics: Option<Reader>,
     line: Line,
 }
 
 /// What a client's lines are about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub enum Subject {
     /// The guest of the VMM that is the client: whatever it says.
-    Guest,
+    Guest {
+        /// What the VMM counts.
+        statistics: Option<Reader>,
+        /// Where it reads what it is asked for ([`ASKED`](sddf::serial::ASKED)).
+        asked: Word32<ReadWrite>,
+    },
     /// The client itself: each line is a report, and can be nothing else.
     Domain,
 }
@@ -133,13 +144,12 @@ impl<P: Ports> Status<P> {
         name: String<NAME_MAX>,
         subject: Subject,
         queue: Result<Consumer, PeerError>,
-        statistics: Option<Reader>,
     ) -> Result<(), StatusError> {
         if let Err(why) = queue {
             self.send(&closed(&name, why));
         }
         let queue = queue.ok();
-        let client = Client { name, subject, queue, statistics, line: Line::default() };
+        let client = Client { name, subject, queue, line: Line::default() };
         self.clients.push(client).map_err(|_| StatusError)
     }
 
@@ -162,12 +172,18 @@ impl<P: Ports> Status<P> {
     }
 
     /// The port interrupted: takes what arrived and answers a request in it.
-    /// `now` reads the clock.
-    pub fn interrupted(&mut self, now: impl Fn() -> u64) {
+    /// `now` reads the clock; `notify` is called with the number of a client that is
+    /// asked for something.
+    pub fn interrupted(&mut self, now: impl Fn() -> u64, mut notify: impl FnMut(usize)) {
         let mut requested = false;
         for _ in 0..RECEIVED_MAX {
             match self.uart.receive() {
-                Received::Byte(byte) => requested |= byte == REQUEST,
+                Received::Byte(REQUEST) => requested = true,
+                Received::Byte(byte) => {
+                    if let Some(links) = byte.checked_sub(LINKS).filter(|n| *n < LINKS_REQUESTS) {
+                        self.set_links(usize::from(links / 2), links % 2 == 1, &mut notify);
+                    }
+                }
                 Received::Break => {}
                 Received::Nothing => break,
             }
@@ -179,12 +195,20 @@ impl<P: Ports> Status<P> {
         }
         for number in 0..self.clients.len() {
             let Some(client) = self.clients.get(number) else { return };
-            let Some(reader) = &client.statistics else { continue };
+            let Subject::Guest { statistics: Some(reader), .. } = &client.subject else { continue };
             let (name, read) = (client.name.clone(), reader.read());
             match read {
                 Ok(snapshot) => answer::frames(&name, &snapshot, now(), |frame| self.send(frame)),
                 Err(e) => self.send(&Frame::new(format_args!("guest {name} counted : {e}"))),
             }
+        }
+    }
+
+    fn set_links(&self, number: usize, up: bool, notify: &mut impl FnMut(usize)) {
+        if let Some(Client { subject: Subject::Guest { asked, .. }, .. }) = self.clients.get(number)
+        {
+            asked.store(if up { 0 } else { LINKS_DOWN });
+            notify(number);
         }
     }
 
@@ -205,8 +229,10 @@ impl<P: Ports> Status<P> {
             }
             Taken::Line => {
                 let text = core::str::from_utf8(client.line.text()).unwrap_or_default();
-                let frame = match client.subject {
-                    Subject::Guest => Frame::new(format_args!("guest {} {text}", client.name)),
+                let frame = match &client.subject {
+                    Subject::Guest { .. } => {
+                        Frame::new(format_args!("guest {} {text}", client.name))
+                    }
                     Subject::Domain => {
                         let text = text.strip_prefix("report : ").unwrap_or(text);
                         Frame::new(format_args!("pd {} report : {text}", client.name))

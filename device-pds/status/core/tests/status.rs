@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use proptest::prelude::*;
-use sddf::serial::{Consumer, Producer, Shared};
+use sddf::serial::{ASKED, Consumer, LINKS_DOWN, Producer, Shared};
 use serial_driver_core::uart::{Ports, Register, Uart};
 use shmem::{ReadWrite, Region};
 use statistics::{Counter, Exit, REASONS, Reader, Recorder};
-use status_core::{FRAME_MAX, LINE_MAX, REQUEST, Status, Subject};
+use status_core::{FRAME_MAX, LINE_MAX, LINKS, REQUEST, Status, Subject};
 
 /// A port that takes sixteen bytes, and is ready again after some polls.
 #[derive(Default)]
@@ -76,10 +76,10 @@ struct World {
 
 impl World {
     fn new(names: &[&str], capacity: usize) -> Self {
-        World::of(Subject::Guest, names, capacity)
+        World::of(true, names, capacity)
     }
 
-    fn of(subject: Subject, names: &[&str], capacity: usize) -> Self {
+    fn of(guests: bool, names: &[&str], capacity: usize) -> Self {
         let wire = Wire::default();
         let mut status = Status::new(Uart::start(wire.clone()).unwrap());
         let pages: Vec<_> = names.iter().map(|_| Region::host(4096)).collect();
@@ -91,7 +91,12 @@ impl World {
                 let (header, data) = (Region::host(4096), Region::host(capacity));
                 let consumer = Consumer::attach(Shared::new(&header, data.read_only()).unwrap());
                 let name = (*name).try_into().unwrap();
-                status.add(name, subject, consumer, Some(reader)).unwrap();
+                let asked = header.word32(ASKED).unwrap();
+                let subject = match guests {
+                    true => Subject::Guest { statistics: Some(reader), asked },
+                    false => Subject::Domain,
+                };
+                status.add(name, subject, consumer).unwrap();
                 (Producer::attach(Shared::new(&header, data).unwrap()).unwrap(), header)
             })
             .collect();
@@ -110,9 +115,11 @@ impl World {
     }
 
     /// Bytes arrive at the port; time is 5000.
-    fn request(&mut self, bytes: &[u8]) {
+    fn request(&mut self, bytes: &[u8]) -> Vec<usize> {
+        let mut notified = vec![];
         self.wire.0.borrow_mut().typed.extend(bytes);
-        self.status.interrupted(|| 5000);
+        self.status.interrupted(|| 5000, |client| notified.push(client));
+        notified
     }
 
     fn frames(&self) -> Vec<String> {
@@ -134,7 +141,7 @@ impl World {
 
 #[test]
 fn a_domain_s_line_is_a_report_whatever_it_says() {
-    let mut world = World::of(Subject::Domain, &["ide"], 256);
+    let mut world = World::of(false, &["ide"], 256);
     world.say(0, b"report : no disk\nfault kind=vm\nready\nreport : \n");
     world.serve();
     assert_eq!(
@@ -266,6 +273,20 @@ fn a_request_is_answered_with_every_client_s_counters() {
     assert_eq!(frames[8], "guest a exit number=3 reason=10 rip=200003 qual=3 gpa=4");
     assert_eq!(frames[9], "guest a counted now=1388 torn=0");
     assert_eq!(frames[10..], ["guest b counted : the VMM has not started counting"]);
+}
+
+#[test]
+fn links_are_asked_for_of_the_vmm_that_is_meant_and_of_no_other() {
+    let mut world = World::new(&["a", "b"], 256);
+    let asked =
+        |world: &World| [0, 1].map(|i: usize| world.clients[i].1.word32(ASKED).unwrap().load());
+    assert_eq!(world.request(&[LINKS + 2]), [1]);
+    assert_eq!(asked(&world), [0, LINKS_DOWN]);
+    assert_eq!(world.request(&[LINKS, LINKS + 3]), [0, 1]);
+    assert_eq!(asked(&world), [LINKS_DOWN, 0]);
+    // Nobody has these numbers.
+    assert_eq!(world.request(&[LINKS + 4, LINKS + 15, LINKS + 16, LINKS - 1]), [0; 0]);
+    assert_eq!(World::of(false, &["ide"], 256).request(&[LINKS]), [0; 0]);
 }
 
 #[test]

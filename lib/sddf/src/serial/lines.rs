@@ -13,6 +13,13 @@ use super::{LayoutError, PeerError, Producer, Shared, Space};
 /// Longest line, its end included; a longer one is cut.
 pub const LINE: usize = 240;
 
+/// Offset, in the region of the queue's words, of one that the reader writes: what it
+/// asks of the writer. sDDF leaves that part of the region alone.
+pub const ASKED: usize = 64;
+
+/// In that word: the network interfaces of the writer's guest have no link.
+pub const LINKS_DOWN: u32 = 1;
+
 /// Bytes of the first part of a region that holds a whole queue.
 const WORDS: usize = 0x1000;
 

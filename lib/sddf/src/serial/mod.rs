@@ -32,6 +32,6 @@ mod producer;
 pub use crate::peer::{Culprit, PeerError};
 pub use consumer::{Consumer, TransferError};
 pub use error::LayoutError;
-pub use lines::{LINE, Lines, Said, in_one};
+pub use lines::{ASKED, LINE, LINKS_DOWN, Lines, Said, in_one};
 pub use memory::{Header, Shared, Sink, Source, Word};
 pub use producer::{Producer, Space};

@@ -15,6 +15,8 @@ pub struct Named {
     pub guest: String,
     /// Its VMM's protection domain.
     pub pd: String,
+    /// Its number among the status domain's clients.
+    pub status: Option<u8>,
 }
 
 /// One guest's course.
@@ -110,6 +112,11 @@ impl Guests {
         self.names().nth(usize::from(index))
     }
 
+    /// What the status domain knows one of them as, counted from 0.
+    pub fn status(&self, index: u8) -> Option<u8> {
+        self.guests.get(usize::from(index))?.named.status
+    }
+
     /// Whether there is a choice.
     pub fn several(&self) -> bool {
         self.guests.len() > 1
@@ -159,9 +166,11 @@ mod tests {
     use super::*;
 
     fn guests(names: &[&str]) -> Guests {
-        Guests::new(
-            names.iter().map(|&name| Named { guest: name.into(), pd: format!("{name}_vmm") }),
-        )
+        Guests::new(names.iter().map(|&name| Named {
+            guest: name.into(),
+            pd: format!("{name}_vmm"),
+            status: None,
+        }))
     }
 
     fn see(guests: &mut Guests, lines: &[&str]) {
@@ -200,8 +209,11 @@ mod tests {
     #[test]
     fn all_have_started_when_the_last_has() {
         let started = |name: &str| Status::parse(&format!("guest {name} started"));
-        let mut guests =
-            Guests::new(["a", "b"].map(|name| Named { guest: name.into(), pd: name.into() }));
+        let mut guests = Guests::new(["a", "b"].map(|name| Named {
+            guest: name.into(),
+            pd: name.into(),
+            status: None,
+        }));
         guests.observe(&started("a"));
         assert!(!guests.all_started());
         guests.observe(&started("b"));

@@ -19,12 +19,16 @@ pub enum Action {
     Help,
     /// Send keys to this guest from now on, counted from 0.
     Select(u8),
+    /// Pull the network cables of this guest, counted from 0, or plug them in.
+    Links(u8, bool),
 }
 
 /// Takes keys, gives actions.
 #[derive(Debug, Default)]
 pub struct Keys {
     escaped: bool,
+    /// The next key says whose cables are pulled, or plugged in.
+    links: Option<bool>,
 }
 
 impl Keys {
@@ -34,6 +38,14 @@ impl Keys {
         let mut actions = Vec::new();
         let mut plain = Vec::new();
         for &byte in bytes {
+            if let Some(up) = self.links.take() {
+                flush(&mut plain, &mut actions);
+                actions.push(match byte {
+                    b'1'..=b'8' => Action::Links(byte - b'1', up),
+                    _ => Action::Help,
+                });
+                continue;
+            }
             if !self.escaped {
                 if byte == ESCAPE {
                     self.escaped = true;
@@ -52,6 +64,10 @@ impl Keys {
                 b'x' | b'X' => Action::Leave,
                 b'i' | b'I' => Action::Statistics,
                 b'1'..=b'8' => Action::Select(byte - b'1'),
+                b'd' | b'D' | b'u' | b'U' => {
+                    self.links = Some(byte.eq_ignore_ascii_case(&b'u'));
+                    continue;
+                }
                 _ => Action::Help,
             };
             flush(&mut plain, &mut actions);
@@ -99,6 +115,15 @@ mod tests {
         assert_eq!(Keys::default().push(b"\x01?"), [Action::Help]);
         assert_eq!(Keys::default().push(b"\x019"), [Action::Help]);
         assert_eq!(Keys::default().push(b"\x01\x1b[A"), [Action::Help, send(b"[A")]);
+    }
+
+    #[test]
+    fn cables_are_pulled_and_plugged_in_by_a_guests_number() {
+        let mut keys = Keys::default();
+        assert_eq!(keys.push(b"a\x01d"), [send(b"a")]);
+        assert_eq!(keys.push(b"2b"), [Action::Links(1, false), send(b"b")]);
+        assert_eq!(keys.push(b"\x01u1"), [Action::Links(0, true)]);
+        assert_eq!(keys.push(b"\x01uxx"), [Action::Help, send(b"x")]);
     }
 
     #[test]

@@ -312,6 +312,10 @@ impl Live {
                 Action::Statistics => self.keyboard.ask_counts(),
                 Action::Help => self.help()?,
                 Action::Select(client) => self.select(client)?,
+                Action::Links(guest, up) => match self.guests.status(guest) {
+                    Some(number) => self.keyboard.set_links(number, up),
+                    None => self.help()?,
+                },
             }
         }
         Ok(None)
@@ -347,6 +351,7 @@ impl Live {
         let mut text = String::from(
             "Ctrl-A x       leave; the machine stops at once\n\
              Ctrl-A i       show what guests did and what it cost\n\
+             Ctrl-A d N     pull the network cables of guest N; Ctrl-A u N plugs them in\n\
              Ctrl-A Ctrl-A  send Ctrl-A to the guest\n\
              Ctrl-A ?       show this",
         );

@@ -199,7 +199,7 @@ mod tests {
         let system = parse(&Source::new("x", text), &Board::bochs(), &NotBuilt).unwrap().system;
         assert!(links(&system).is_empty());
         let lines = |i: u16| {
-            let pd = PdIndex(i.into());
+            let pd = PdIndex(i);
             node(&system, pd, system.domain(pd), 0).lines
         };
         assert_eq!(lines(0), ["priority 0", "reports to status"]);

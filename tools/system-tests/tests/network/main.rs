@@ -5,6 +5,7 @@ mod isolation;
 
 use std::{fs, time::Instant};
 
+use bulkhead_machine::{GuestEvent, Status};
 use system_tests::{COMMAND, Shells, System};
 
 fn two_guests() -> System {
@@ -25,6 +26,7 @@ fn two_guests_reach_each_other_and_neither_is_taken_for_the_other() {
     assert!(said.contains("5 packets received"), "{said}");
 
     link(&mut pair);
+    cable(&mut pair);
     files(&mut pair);
     streams(&mut pair);
 
@@ -59,6 +61,27 @@ fn link(pair: &mut Shells) {
     pair.succeeds("a", "ip link set eth0 up");
     let said = pair.succeeds("b", &format!("ping -c 3 {A}"));
     assert!(said.contains("3 packets received"), "{said}");
+}
+
+/// An administrator pulls a guest's cable: it sees that, and nothing passes until the
+/// cable is plugged in again.
+fn cable(pair: &mut Shells) {
+    let report = |text: &'static str| {
+        move |status: &Status| {
+            matches!(status, Status::Guest { guest, event: GuestEvent::Report(said) }
+                if guest == "a" && said == text)
+        }
+    };
+    for (up, is, carrier, replies) in
+        [(false, "its network is down", "0", "0"), (true, "its network is up", "1", "3")]
+    {
+        pair.session().set_links(0, up);
+        pair.session().expect_status(is, report(is), COMMAND);
+        assert_eq!(pair.succeeds("a", "cat /sys/class/net/eth0/carrier"), carrier);
+        let (said, _) = pair.run("b", &format!("ping -c 3 -W 1 {A}"));
+        assert!(said.contains(&format!("{replies} packets received")), "{said}");
+    }
+    assert_eq!(pair.succeeds("b", "cat /sys/class/net/eth0/carrier"), "1");
 }
 
 /// 16 MiB each way, over HTTP, by the sums at both ends.

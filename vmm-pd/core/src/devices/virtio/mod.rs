@@ -285,6 +285,22 @@ impl Virtio {
         self.wanting.0 |= devices.0;
     }
 
+    /// Pulls the cables of all network interfaces, or plugs them in.
+    ///
+    /// # Returns
+    /// How many interfaces there are.
+    pub fn set_links(&mut self, up: bool) -> usize {
+        let mut count = 0;
+        for (slot, device) in self.net.iter_mut().zip([Device::Net0, Device::Net1]) {
+            if let Some(slot) = slot {
+                slot.model.set_link(up);
+                self.wanting.insert(device);
+                count += 1;
+            }
+        }
+        count
+    }
+
     /// When a device must be served even if nothing happens.
     #[inline]
     pub fn deadline(&self) -> Option<Ticks> {

@@ -14,7 +14,9 @@
 //! there is one processor.
 //!
 //! The surprising fact is the link. It is up until the virtualiser breaks its protocol:
-//! the connection is then closed for good, and the guest sees its cable pulled.
+//! the connection is then closed for good, and the guest sees its cable pulled. An
+//! administrator pulls it likewise, and plugs it in again: meanwhile what the guest
+//! sends is dropped, and so is what comes for it.
 
 mod bits;
 mod checksum;
@@ -79,6 +81,10 @@ pub struct Net {
     transmitter: Transmitter,
     features: u64,
     breach: Option<Breach>,
+    /// The cable is pulled.
+    pulled: bool,
+    /// And the driver does not know that it was, or is not any more.
+    untold: bool,
 }
 
 /// Why work ended before its time.
@@ -118,7 +124,19 @@ impl Net {
             transmitter: Transmitter::new(transmit),
             features: 0,
             breach: None,
+            pulled: false,
+            untold: false,
         }
+    }
+
+    /// Pulls the cable, or plugs it in; the device must be served then.
+    pub const fn set_link(&mut self, up: bool) {
+        self.untold |= self.pulled == up;
+        self.pulled = !up;
+    }
+
+    const fn has_link(&self) -> bool {
+        self.breach.is_none() && !self.pulled
     }
 
     fn has(&self, feature: u64) -> bool {
@@ -172,7 +190,7 @@ impl Model for Net {
 
     fn read_config(&self, offset: u32, into: &mut [u8]) {
         let [a, b, c, d, e, f] = self.options.mac;
-        let [status, _] = if self.breach.is_none() { LINK_UP } else { 0 }.to_le_bytes();
+        let [status, _] = if self.has_link() { LINK_UP } else { 0 }.to_le_bytes();
         let [low, high] = self.options.mtu.to_le_bytes();
         let space: [u8; CONFIG] = [a, b, c, d, e, f, status, 0, 1, 0, low, high];
         let rest = usize::try_from(offset).ok().and_then(|at| space.get(at..)).unwrap_or(&[]);
@@ -201,7 +219,14 @@ impl Model for Net {
     fn serve(&mut self, queues: &mut Queues, memory: &mut impl GuestMemory, now: Ticks) -> Served {
         let mut served = Served::default();
         let _kicked = queues.take_kicked();
-        if self.breach.is_none() {
+        served.config_changed = core::mem::take(&mut self.untold) && self.has(feature::STATUS);
+        if self.pulled
+            && self.breach.is_none()
+            && let Err(breach) = self.receiver.discard()
+        {
+            self.breach = Some(breach);
+        }
+        if self.has_link() {
             match self.work(queues, memory, now) {
                 Ok(Done { again, copied }) => (served.again, served.copied) = (again, copied),
                 Err(Stop::Fault(fault)) => served.fault = Some(fault),
@@ -211,7 +236,7 @@ impl Model for Net {
                 }
             }
         }
-        if self.breach.is_some()
+        if !self.has_link()
             && served.fault.is_none()
             && let Err(fault) = self.transmitter.drop_all(queues, memory)
         {

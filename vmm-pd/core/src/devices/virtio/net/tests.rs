@@ -33,6 +33,38 @@ fn what_the_guest_sends_goes_out_and_its_buffers_come_back() {
 }
 
 #[test]
+fn a_pulled_cable_is_told_and_nothing_passes_until_it_is_plugged_in() {
+    let mut w = world();
+    let (a, b) = (frame(60, 1), frame(60, 2));
+    let status = |w: &World| {
+        let mut byte = [0];
+        w.net.read_config(6, &mut byte);
+        byte[0]
+    };
+    assert_eq!(status(&w), 1);
+    w.room(&[2048]);
+    w.net.set_link(false);
+    w.arrive(&a);
+    w.send(PLAIN, &[&a]);
+    w.serve();
+    assert!(w.last.config_changed);
+    assert_eq!(status(&w), 0);
+    assert_eq!((w.sent().len(), w.received()), (0, None));
+    assert_eq!(w.finished(), 1, "what it sends comes back");
+    w.net.set_link(false);
+    w.serve();
+    assert!(!w.last.config_changed, "told once");
+    w.net.set_link(true);
+    w.arrive(&b);
+    w.send(PLAIN, &[&b]);
+    w.serve();
+    assert!(w.last.config_changed);
+    assert_eq!(status(&w), 1);
+    assert_eq!(w.sent(), [b.clone()]);
+    assert!(w.received().is_some_and(|bytes| bytes.ends_with(&b)));
+}
+
+#[test]
 fn a_header_and_frame_may_share_a_buffer() {
     let mut w = world();
     let a = frame(100, 3);
