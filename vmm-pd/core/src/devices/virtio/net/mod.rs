@@ -9,8 +9,9 @@
 //! several buffers, checksums of sent frames (finished here: sDDF's queues have no
 //! word for "unfinished"), TCP over IPv4 in pieces of up to 64 KiB (cut here: a frame is
 //! one buffer of 2 KiB). A guest that sends much is an exit or two a piece, not three a
-//! frame. Not offered: the same in the other direction, and for IPv6; checksums of received frames, since nobody has looked at them and the guest
-//! would have to believe what nobody knows; a control queue and several pairs, since
+//! frame. Not offered: the same in the other direction, and for IPv6; checksums of
+//! received frames, since nobody has looked at them and the guest would have to believe
+//! what nobody knows; a control queue and several pairs, since
 //! there is one processor.
 //!
 //! The surprising fact is the link. It is up until the virtualiser breaks its protocol:
